@@ -1,0 +1,61 @@
+"""The checks of this repository: `nox -l` lists them, `nox -P 3.12 -s tests` picks a Python.
+
+`make` runs the same sessions with --no-venv in .venv, where nothing is installed again.
+"""
+
+import nox
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "schemas", "tests", "wheel"]
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session, *requirements: str, groups: tuple[str, ...] = ()) -> None:
+    """Install `requirements` and dependency `groups`, unless the session has no environment."""
+    if session.venv_backend != "none":
+        session.install(*requirements, *nox.project.dependency_groups(PROJECT, *groups))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and the direction of imports."""
+    install(session, "-e", ".", groups=("lint",))
+    session.run("ruff", "format", "--check")
+    session.run("ruff", "check")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types strictly."""
+    install(session, "-e", ".[training]", groups=("test", "lint"))
+    session.run("pyright")
+
+
+@nox.session
+def schemas(session: nox.Session) -> None:
+    """Fail when schemas/ differs from the pydantic models."""
+    install(session, "-e", ".")
+    session.run("python", "-m", "unison_agent.schema", "--check")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests that need no GPU, with branch coverage."""
+    install(session, "-e", ".[training]", groups=("test",))
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "report")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Run the same tests against the built wheel, not the checkout."""
+    install(session, ".[training]", groups=("test",))
+    session.run("pytest", *session.posargs, env={"PYTHONSAFEPATH": "1"})
+
+
+@nox.session
+def notebooks(session: nox.Session) -> None:
+    """Execute the notebooks."""
+    install(session, "-e", ".[models]", groups=("test", "notebooks"))
+    session.run("pytest", "--nbmake", "notebooks", "--override-ini=filterwarnings=")

@@ -1,0 +1,119 @@
+"""One agent that understands, plans and renders images and video.
+
+The public names are looked up on first use, so that importing the package loads no model library.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unison_agent.agent import Planned, Unison
+    from unison_agent.errors import (
+        ConnectorMismatchError,
+        DownloadError,
+        GenerationError,
+        MediaError,
+        MediaLimitError,
+        MissingDependencyError,
+        MissingInputError,
+        NegotiationError,
+        OutputError,
+        PackError,
+        PlanningError,
+        RequestError,
+        RunCancelledError,
+        UnisonError,
+        UnknownProfileError,
+        UnsupportedMediaError,
+        WeightsError,
+    )
+    from unison_agent.media import Image, MediaSet, Video
+    from unison_agent.packs import Pack, ToolSpec, load_pack
+    from unison_agent.progress import Progress, ProgressEvent
+    from unison_agent.replay import Record
+    from unison_agent.result import Artifact, Result, StepResult, Timings
+    from unison_agent.tasks import TASKS, Adjustment, Granted, Plan, Request, TaskCall
+
+    __version__: str
+
+__all__ = [
+    "TASKS",
+    "Adjustment",
+    "Artifact",
+    "ConnectorMismatchError",
+    "DownloadError",
+    "GenerationError",
+    "Granted",
+    "Image",
+    "MediaError",
+    "MediaLimitError",
+    "MediaSet",
+    "MissingDependencyError",
+    "MissingInputError",
+    "NegotiationError",
+    "OutputError",
+    "Pack",
+    "PackError",
+    "Plan",
+    "Planned",
+    "PlanningError",
+    "Progress",
+    "ProgressEvent",
+    "Record",
+    "Request",
+    "RequestError",
+    "Result",
+    "RunCancelledError",
+    "StepResult",
+    "TaskCall",
+    "Timings",
+    "ToolSpec",
+    "Unison",
+    "UnisonError",
+    "UnknownProfileError",
+    "UnsupportedMediaError",
+    "Video",
+    "WeightsError",
+    "__version__",
+    "load_pack",
+]
+
+_HOME = {
+    "Planned": "agent",
+    "Unison": "agent",
+    "Image": "media",
+    "MediaSet": "media",
+    "Video": "media",
+    "Pack": "packs",
+    "ToolSpec": "packs",
+    "load_pack": "packs",
+    "Progress": "progress",
+    "ProgressEvent": "progress",
+    "Record": "replay",
+    "Artifact": "result",
+    "Result": "result",
+    "StepResult": "result",
+    "Timings": "result",
+    "TASKS": "tasks",
+    "Adjustment": "tasks",
+    "Granted": "tasks",
+    "Plan": "tasks",
+    "Request": "tasks",
+    "TaskCall": "tasks",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        value: object = import_module("importlib.metadata").version("unison-agent")
+    elif name in _HOME or (name in __all__ and name.endswith("Error")):
+        value = getattr(import_module(f"unison_agent.{_HOME.get(name, 'errors')}"), name)
+    else:
+        msg = f"module 'unison_agent' has no attribute {name!r}"
+        raise AttributeError(msg)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
