@@ -11,12 +11,47 @@ from unison_agent._resources import data
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "diffusers", "transformers", "outlines", "llguidance", "peft", "av", "numpy")
-PUBLIC = """
-TASKS Adjustment Artifact ConnectorMismatchError DownloadError GenerationError Granted Image MediaError MediaLimitError MediaSet
-MissingDependencyError MissingInputError NegotiationError OutputError Pack PackError Plan Planned PlanningError Progress
-ProgressEvent Record Request RequestError Result RunCancelledError StepResult TaskCall Timings ToolSpec Unison UnisonError
-UnknownProfileError UnsupportedMediaError Video WeightsError __version__ load_pack
-""".split()
+PUBLIC = [
+    "TASKS",
+    "Adjustment",
+    "Artifact",
+    "ConnectorMismatchError",
+    "DownloadError",
+    "GenerationError",
+    "Granted",
+    "Image",
+    "MediaError",
+    "MediaLimitError",
+    "MediaSet",
+    "MissingDependencyError",
+    "MissingInputError",
+    "NegotiationError",
+    "OutputError",
+    "Pack",
+    "PackError",
+    "Plan",
+    "Planned",
+    "PlanningError",
+    "Progress",
+    "ProgressEvent",
+    "Record",
+    "Request",
+    "RequestError",
+    "Result",
+    "RunCancelledError",
+    "StepResult",
+    "TaskCall",
+    "Timings",
+    "ToolSpec",
+    "Unison",
+    "UnisonError",
+    "UnknownProfileError",
+    "UnsupportedMediaError",
+    "Video",
+    "WeightsError",
+    "__version__",
+    "load_pack",
+]
 
 
 def imported(statement: str) -> set[str]:
