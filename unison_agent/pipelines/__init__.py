@@ -1,0 +1,15 @@
+"""WanVACE pipelines: loaded once, checked, and lent to one run at a time."""
+
+from unison_agent.pipelines.store import NANO_FOLDER, PipelineStore, source_name, verified
+from unison_agent.pipelines.vace import LoadedPipeline, VaceFrames, VacePipe, adopt
+
+__all__ = [
+    "NANO_FOLDER",
+    "LoadedPipeline",
+    "PipelineStore",
+    "VaceFrames",
+    "VacePipe",
+    "adopt",
+    "source_name",
+    "verified",
+]

@@ -1,0 +1,148 @@
+"""Pipelines from a verified folder or the hub, one object each; it knows no tasks and no media."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, cast
+
+from unison_agent.errors import DownloadError, MissingDependencyError, WeightsError
+from unison_agent.pipelines.vace import LoadedPipeline, adopt
+from unison_agent.progress import Progress, ProgressEvent, silent
+from unison_agent.weights import SUMS, verify_folder
+
+if TYPE_CHECKING:
+    from unison_agent.specs import PipelineSpec
+
+NANO_FOLDER = Path(__file__).parents[1] / "nano"
+_READ = {".json", ".safetensors"}
+_PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
+
+
+class PipelineStore:
+    """Keeps one object of each pipeline, loaded at first need; safe to call from threads.
+
+    Args:
+        root: The folder that relative `folder` values of a pack start from.
+        device: Where pipelines run; CUDA when there is one, else the CPU.
+    """
+
+    def __init__(self, root: Path = NANO_FOLDER, *, device: str | None = None) -> None:
+        self._root = root
+        self._device = device
+        self._lock = Lock()
+        self._loading: defaultdict[PipelineSpec, Lock] = defaultdict(Lock)
+        self._loaded: dict[PipelineSpec, LoadedPipeline] = {}
+
+    def get(self, spec: "PipelineSpec", progress: Progress = silent) -> LoadedPipeline:
+        """Return the pipeline of `spec`, loading it the first time.
+
+        Raises:
+            WeightsError: Files are missing, damaged, pickled or do not belong together.
+            DownloadError: The hub could not be reached.
+        """
+        with self._lock:
+            loading = self._loading[spec]
+        with loading:  # others wait for this pipeline only, and then find it
+            loaded = self._loaded.get(spec)
+            if loaded is None:
+                loaded = self._load(spec, progress)
+                self._loaded[spec] = loaded
+        return loaded
+
+    def release(self) -> None:
+        """Forget all pipelines, so that their memory is free when no run holds them."""
+        with self._lock:
+            self._loaded.clear()
+
+    def _load(self, spec: "PipelineSpec", progress: Progress) -> LoadedPipeline:
+        name = source_name(spec)
+        progress(ProgressEvent("load", 0, 1, name))
+        hashes: Mapping[str, str] = {}
+        if spec.folder is not None:
+            hashes = verified(self._root / spec.folder)
+        pipe = _from_pretrained(self._root, spec)
+        _place(pipe, self._device)
+        loaded = adopt(
+            pipe,
+            name=name,
+            vae_spatial=spec.vae_spatial,
+            vae_temporal=spec.vae_temporal,
+            hashes=hashes,
+        )
+        progress(ProgressEvent("load", 1, 1, name))
+        return loaded
+
+
+def source_name(spec: "PipelineSpec") -> str:
+    """Return what to call the pipeline of `spec` in messages."""
+    return f"nano/{spec.folder}" if spec.repo is None else f"{spec.repo}@{spec.revision}"
+
+
+def verified(folder: Path) -> Mapping[str, str]:
+    """Check a pipeline folder before anything in it is loaded; return its hashes by name.
+
+    Raises:
+        WeightsError: It is missing or damaged, no WanVACEPipeline, or holds a pickle.
+    """
+    index = folder / "model_index.json"
+    if not index.is_file():
+        msg = f"No pipeline in {folder}: model_index.json is missing."
+        raise WeightsError(msg, hint="Reinstall unison-agent, or train the part again.")
+    hashes = verify_folder(folder)
+    pickled = sorted(path.name for path in folder.rglob("*") if path.suffix.lower() in _PICKLES)
+    if pickled:
+        msg = f"{folder} holds {', '.join(pickled)}; only safetensors are loaded."
+        raise WeightsError(msg, hint="Save it again with safe_serialization=True.")
+    unlisted = sorted(
+        name
+        for path in folder.rglob("*")
+        if path.suffix in _READ and (name := path.relative_to(folder).as_posix()) not in hashes
+    )
+    if unlisted:
+        msg = f"{folder / SUMS} does not list {', '.join(unlisted)}."
+        raise WeightsError(msg, hint="Reinstall unison-agent, or write the sums again.")
+    try:
+        described: object = json.loads(index.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WeightsError(f"{index} is not JSON: {error}.") from error
+    name = None
+    if isinstance(described, dict):
+        name = cast("dict[str, object]", described).get("_class_name")
+    if name != "WanVACEPipeline":
+        msg = f"{index} describes {name!r}; expected 'WanVACEPipeline'."
+        raise WeightsError(msg, hint="Only Wan VACE pipelines can serve all nine generation tasks.")
+    return hashes
+
+
+def _from_pretrained(root: Path, spec: "PipelineSpec") -> object:
+    try:
+        import torch
+        from diffusers import WanVACEPipeline  # pyright: ignore[reportPrivateImportUsage]
+    except ImportError as error:
+        raise MissingDependencyError(error.name or "diffusers", extra="models") from error
+    where = str(root / spec.folder) if spec.folder is not None else str(spec.repo)
+    bare: dict[str, None] = {} if spec.text_encoder else {"tokenizer": None, "text_encoder": None}
+    try:
+        return WanVACEPipeline.from_pretrained(  # pyright: ignore[reportUnknownMemberType]
+            where,
+            revision=spec.revision,
+            torch_dtype=getattr(torch, spec.dtype),
+            use_safetensors=True,
+            local_files_only=spec.folder is not None,
+            **bare,
+        )
+    except (OSError, ValueError, TypeError, RuntimeError, KeyError) as error:
+        msg = f"{source_name(spec)} could not be loaded: {error}."
+        if spec.folder is None and isinstance(error, OSError):
+            hint = "Check the network and the revision; once fetched it loads offline."
+            raise DownloadError(msg, hint=hint) from error
+        raise WeightsError(msg) from error
+
+
+def _place(pipe: object, device: str | None) -> None:
+    import torch
+
+    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    pipe.to(place)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]

@@ -1,0 +1,1 @@
+"""Masks, and later control maps, made from raw media."""
