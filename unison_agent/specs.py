@@ -1,0 +1,245 @@
+"""What a tool pack says, as types: models, pipelines, limits and defaults; it reads no files.
+
+A pack names one profile: its understanding model, and its tools with the tasks, limits and defaults of
+each. Packs are data: they name adapters of this library from a closed list, weights that are
+safetensors, and never code. Every check here is about one pack standing on its own.
+"""
+
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from unison_agent.tasks import ControlType, Task, Wire
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+Count = Annotated[int, Field(ge=1)]
+Sides = tuple[Count, Count]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*(\.safetensors)?$")]
+Repo = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
+
+
+def _wrong(message: str, *at: str | int) -> PydanticCustomError:
+    """Return an error that says where, below the model that raises it, the cause stands."""
+    return PydanticCustomError("pack", "{message}", {"message": message, "at": at})
+
+
+class HasWeights(Wire):
+    """Where weights come from: what ships with the library, or a repository of the hub."""
+
+    source: Literal["nano", "hub"]
+    repo: Repo | None = Field(default=None, description="Repository on the hub.")
+    revision: str | None = Field(default=None, description="Commit or branch of `repo`.")
+    dtype: Dtype = "float32"
+
+    @model_validator(mode="after")
+    def _hub_names_repo(self) -> Self:
+        for key in ("repo", "revision"):
+            if (self.source == "hub") != (getattr(self, key) is not None):
+                msg = f"source 'hub' needs {key}, source 'nano' takes none"
+                raise _wrong(msg, key)
+        return self
+
+
+class UnderstandingSpec(HasWeights):
+    """The understanding model of a profile."""
+
+    layer: int = Field(ge=0, description="Index into hidden_states that the connector reads.")
+    weights: FolderName = Field(description="Folder of what is trained on top of the base.")
+
+
+class PipelineSpec(HasWeights):
+    """A diffusers pipeline; tools with equal specs share one object."""
+
+    folder: FolderName | None = Field(default=None, description="Folder of the nano weights.")
+    text_encoder: bool = Field(description="False: prompt_embeds come from a connector alone.")
+    vae_spatial: Count = Field(description="Pixels along a side of one latent.")
+    vae_temporal: Count = Field(description="Frames of one latent.")
+
+    @model_validator(mode="after")
+    def _nano_names_folder(self) -> Self:
+        if (self.source == "nano") != (self.folder is not None):
+            msg = "source 'nano' needs folder, source 'hub' takes none"
+            raise _wrong(msg, "folder")
+        return self
+
+
+class ConnectorSpec(Wire):
+    """What carries the understanding model's states to the pipeline."""
+
+    file: FileName
+    required: bool = Field(description="False: without it the pipeline's text encoder is used.")
+
+
+class Limits(Wire):
+    """What a generating tool can do; pairs are (least, most), both allowed."""
+
+    width: Sides = Field(description="Pixels.")
+    height: Sides = Field(description="Pixels.")
+    multiple_of: Count = Field(default=1, description="Of width and height, in pixels.")
+    max_area: Count = Field(description="Pixels of one frame.")
+    refuse_side_above: Count = Field(default=16384, description="Asking for more is refused.")
+    num_frames: Sides | None = Field(default=None, description="None: images only.")
+    frame_rule: Literal["any", "4n+1"] = "any"
+    max_volume: Count | None = Field(default=None, description="Area times frames.")
+    fps: tuple[float, float] | None = Field(default=None, description="Speeds a file may have.")
+    native_fps: float | None = Field(default=None, gt=0, description="Speed of the motion.")
+    steps: Sides
+    guidance_scale: tuple[float, float]
+    num_outputs: Count = Field(description="The most of one call.")
+    references: int = Field(default=0, ge=0, description="The most images of a subject.")
+    control_types: tuple[ControlType, ...] = get_args(ControlType)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        for key in ("width", "height", "num_frames", "fps", "steps", "guidance_scale"):
+            pair: tuple[float, float] | None = getattr(self, key)
+            if pair is not None and not 0 <= pair[0] <= pair[1]:
+                msg = f"{key} must be [least, most], got {list(pair)}"
+                raise _wrong(msg, key)
+        for key, lengths in (("width", self.widths()), ("height", self.heights())):
+            if not lengths:
+                msg = f"no {key} in range is a multiple of {self.multiple_of}"
+                raise _wrong(msg, key)
+        least_area = self.widths()[0] * self.heights()[0]
+        if least_area > self.max_area:
+            msg = f"max_area {self.max_area} is below the smallest size, {least_area} pixels"
+            raise _wrong(msg, "max_area")
+        if self.num_frames is not None:
+            self._possible_video(least_area)
+        return self
+
+    def _possible_video(self, least_area: int) -> None:
+        if self.fps is None or self.fps[0] <= 0 or self.native_fps is None:
+            msg = "num_frames goes with native_fps and with fps above 0"
+            raise _wrong(msg, "fps")
+        if not self.fps[0] <= self.native_fps <= self.fps[1]:
+            msg = f"native_fps {self.native_fps} is not within fps {list(self.fps)}"
+            raise _wrong(msg, "native_fps")
+        counts = self.frame_counts()
+        if not counts:
+            msg = f"no num_frames in range follows the rule {self.frame_rule}"
+            raise _wrong(msg, "num_frames")
+        if self.max_volume is not None and least_area * counts[0] > self.max_volume:
+            msg = f"max_volume {self.max_volume} is below the smallest clip"
+            raise _wrong(msg, "max_volume")
+
+    def widths(self) -> range:
+        """Return the allowed widths in pixels."""
+        return _multiples(self.width, self.multiple_of)
+
+    def heights(self) -> range:
+        """Return the allowed heights in pixels."""
+        return _multiples(self.height, self.multiple_of)
+
+    def frame_counts(self) -> range:
+        """Return the allowed frame counts; empty for a tool of images only."""
+        if self.num_frames is None:
+            return range(0)
+        least, most = self.num_frames
+        match self.frame_rule:
+            case "any":
+                return range(least, most + 1)
+            case "4n+1":
+                return range(least + (1 - least) % 4, most + 1, 4)
+
+
+def _multiples(pair: Sides, step: int) -> range:
+    return range(-(-pair[0] // step) * step, pair[1] + 1, step)
+
+
+class Defaults(Wire):
+    """What is done where nothing is stated; a tool states those its tasks need."""
+
+    width: Count | None = None
+    height: Count | None = None
+    num_frames: Count | None = None
+    fps: float | None = None
+    steps: Count | None = None
+    guidance_scale: float | None = None
+    num_outputs: Count = 1
+    max_new_tokens: Count | None = None
+
+
+class ToolSpec(Wire):
+    """One tool: the tasks it serves, by which adapter, within which limits."""
+
+    name: Name
+    tasks: tuple[Task, ...] = Field(min_length=1)
+    adapter: Literal["video", "answer"]
+    pipeline: PipelineSpec | None = None
+    connector: ConnectorSpec | None = None
+    defaults: Defaults
+    limits: Limits | None = None
+
+    @model_validator(mode="after")
+    def _parts_of_adapter(self) -> Self:
+        answers = self.adapter == "answer"
+        for task in self.tasks:
+            if task.endswith("_understanding") != answers:
+                msg = f"adapter {self.adapter!r} does not serve {task}"
+                raise _wrong(msg, "tasks")
+        for key in ("pipeline", "connector", "limits"):
+            if answers and getattr(self, key) is not None:
+                msg = f"adapter 'answer' takes no {key}"
+                raise _wrong(msg, key)
+        for key in ("pipeline", "limits"):
+            if not answers and getattr(self, key) is None:
+                msg = f"adapter {self.adapter!r} needs {key}"
+                raise _wrong(msg, key)
+        if answers and self.defaults.max_new_tokens is None:
+            msg = "adapter 'answer' needs defaults.max_new_tokens"
+            raise _wrong(msg, "defaults", "max_new_tokens")
+        if self.limits is not None:
+            self._defaults_within(self.limits)
+        return self
+
+    def _defaults_within(self, limits: Limits) -> None:
+        given = self.defaults
+        area = (given.width or 0) * (given.height or 0)
+        allowed = {
+            "width": given.width in limits.widths(),
+            "height": given.height in limits.heights() and area <= limits.max_area,
+            "steps": _within(given.steps, limits.steps),
+            "guidance_scale": _within(given.guidance_scale, limits.guidance_scale),
+            "num_outputs": given.num_outputs <= limits.num_outputs,
+        }
+        if any("video" in task for task in self.tasks):
+            volume = area * (given.num_frames or 0)
+            allowed["num_frames"] = given.num_frames in limits.frame_counts() and (
+                limits.max_volume is None or volume <= limits.max_volume
+            )
+            allowed["fps"] = limits.fps is not None and _within(given.fps, limits.fps)
+        for key, fits in allowed.items():
+            if not fits:
+                msg = f"the default {key} {getattr(given, key)} is not within the limits"
+                raise _wrong(msg, "defaults", key)
+
+
+def _within(value: float | None, pair: tuple[float, float]) -> bool:
+    return value is not None and pair[0] <= value <= pair[1]
+
+
+class Pack(Wire):
+    """One profile: its understanding model and the tools that share its 12 tasks."""
+
+    profile: Name
+    description: str
+    understanding: UnderstandingSpec
+    tools: tuple[ToolSpec, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_tool_a_task(self) -> Self:
+        serving: dict[Task, str] = {}
+        for index, tool in enumerate(self.tools):
+            if any(tool.name == other.name for other in self.tools[:index]):
+                msg = f"two tools are named {tool.name!r}"
+                raise _wrong(msg, "tools", index, "name")
+            for task in tool.tasks:
+                if task in serving:
+                    msg = f"{task} is already served by {serving[task]!r}"
+                    raise _wrong(msg, "tools", index, "tasks")
+                serving[task] = tool.name
+        return self
