@@ -247,9 +247,9 @@ def _rate(stream: "VideoStream", num_frames: int, seconds: float, name: str) -> 
 
 def _upright_rgb(frame: "av.VideoFrame") -> PIL.Image.Image:
     if any(component.is_alpha for component in frame.format.components):
-        pil = flattened(PIL.Image.fromarray(frame.to_ndarray(format="rgba"), "RGBA"))
+        pil = flattened(PIL.Image.fromarray(frame.to_ndarray(format="rgba")))
     else:
-        pil = PIL.Image.fromarray(frame.to_ndarray(format="rgb24"), "RGB")
+        pil = PIL.Image.fromarray(frame.to_ndarray(format="rgb24"))
     return pil.rotate(frame.rotation, expand=True) if frame.rotation % 360 else pil
 
 

@@ -75,7 +75,7 @@ class Image:
     def from_blob(cls, blob: Blob, container: Container, *, limits: Limits) -> Self:
         """Decode bytes whose container is known; raises as `open` does."""
         try:
-            pil = _upright(_opened(blob, container, limits))
+            pil = _upright(parse_image(blob, container, limits))
         except MediaError:
             raise
         except DECODE_ERRORS as error:
@@ -147,6 +147,12 @@ class Image:
         self.pil.save(buffer, "PNG", compress_level=1)
         return buffer.getvalue()
 
+    def webp_bytes(self, exif: bytes = b"") -> bytes:
+        """The picture as lossless WebP; `exif` is a block of metadata to put in."""
+        buffer = io.BytesIO()
+        self.pil.save(buffer, "WEBP", lossless=True, exact=True, exif=exif)
+        return buffer.getvalue()
+
 
 def flattened(pil: PIL.Image.Image, background: tuple[int, int, int] = _WHITE) -> PIL.Image.Image:
     """An RGB or RGBA image as RGB, laid over `background`."""
@@ -165,8 +171,15 @@ def pixels_sha256(*frames: PIL.Image.Image) -> str:
     return digest.hexdigest()
 
 
-def _opened(blob: Blob, container: Container, limits: Limits) -> PIL.Image.Image:
-    """Parse the header and check the size. Pillow decodes only when pixels are asked for."""
+def parse_image(blob: Blob, container: Container, limits: Limits) -> PIL.Image.Image:
+    """Parse the header and check the size; pixels are decoded only when they are asked for.
+
+    Raises:
+        UnsupportedMediaError: A video container.
+        MediaLimitError: Too many pixels.
+        MediaError: A side of zero, or a WebP that is cut short. Pillow's own `DECODE_ERRORS` come
+            as they are.
+    """
     file = io.BytesIO(blob.data)
     match container:
         case "png" | "apng":

@@ -14,7 +14,7 @@ import PIL.Image
 from unison_agent.errors import MissingInputError, RequestError
 from unison_agent.media.containers import identify
 from unison_agent.media.image import Image
-from unison_agent.media.sources import DEFAULT_LIMITS, Limits, read_source
+from unison_agent.media.sources import DEFAULT_LIMITS, Blob, Limits, read_source
 from unison_agent.media.video import Video, moves
 
 Kind = Literal["image", "video"]
@@ -41,7 +41,11 @@ def open_medium(source: MediaSource, *, limits: Limits = DEFAULT_LIMITS) -> Medi
         case np.ndarray():
             return Image.from_array(cast("npt.NDArray[np.uint8]", source), limits=limits)
         case _:
-            blob = read_source(source, limits)
+            return open_blob(read_source(source, limits), limits=limits)
+
+
+def open_blob(blob: Blob, *, limits: Limits = DEFAULT_LIMITS) -> Medium:
+    """Open bytes that were read already; raises as `open_medium` does."""
     container = identify(blob.name, blob.data)
     if moves(blob, container):
         return Video.from_blob(blob, container, limits=limits)

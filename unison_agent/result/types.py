@@ -1,0 +1,319 @@
+"""What came out of a run: artifacts, text, and how they were made.
+
+It does not run anything; it can be saved, loaded, shown, and turned into JSON.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
+from typing import Self
+
+from unison_agent import replay
+from unison_agent.errors import OutputError
+from unison_agent.media import DEFAULT_LIMITS, Image, Kind, Medium, Video
+from unison_agent.media.media_set import open_blob
+from unison_agent.media.sources import read_source
+from unison_agent.replay import Record
+from unison_agent.result import display, saving
+from unison_agent.tasks import Adjustment, Granted, Plan, TaskCall
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Wall-clock seconds by stage; `total_seconds` is measured, not the sum of the others."""
+
+    plan_seconds: float = 0.0
+    load_seconds: float = 0.0
+    encode_seconds: float = 0.0
+    denoise_seconds: float = 0.0
+    decode_seconds: float = 0.0
+    answer_seconds: float = 0.0
+    total_seconds: float = 0.0
+
+    def __add__(self, other: "Timings") -> "Timings":
+        mine: tuple[float, ...] = astuple(self)
+        return Timings(*(a + b for a, b in zip(mine, astuple(other), strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One picture or clip that a step made.
+
+    Attributes:
+        handle: ``step_1``, or ``step_1_2`` for the second of several outputs.
+        medium: The picture or clip.
+        record: How it was made.
+    """
+
+    handle: str
+    medium: Medium
+    record: Record
+
+    @property
+    def kind(self) -> Kind:
+        """``"image"`` or ``"video"``."""
+        return self.medium.kind
+
+    @property
+    def sha256(self) -> str:
+        """Of the pixels as they were made; of the file, when it was loaded from one."""
+        return self.medium.sha256
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write this output alone; see `Result.save`.
+
+        Raises:
+            OutputError: It cannot be written there, or not under that suffix.
+        """
+        return _save([self], Path(path), overwrite=overwrite)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What one step of the plan did.
+
+    Attributes:
+        call: The step.
+        granted: What was really done.
+        artifacts: Pictures or clips; empty for an answer.
+        text: The answer; None for pictures and clips.
+        notes: What the user should know, e.g. that no connector was used.
+        timings: Of this step.
+    """
+
+    call: TaskCall
+    granted: Granted
+    artifacts: tuple[Artifact, ...] = ()
+    text: str | None = None
+    notes: tuple[str, ...] = ()
+    timings: Timings = Timings()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Result:
+    """What a run gave.
+
+    Attributes:
+        plan: What was planned.
+        steps: What each step did, in order; a loaded result has the one step that made the file.
+        timings: Of the whole run.
+    """
+
+    plan: Plan
+    steps: tuple[StepResult, ...]
+    timings: Timings = Timings()
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """All pictures and clips, also those that were made for a later step."""
+        return tuple(artifact for step in self.steps for artifact in step.artifacts)
+
+    @property
+    def outputs(self) -> tuple[Artifact, ...]:
+        """The pictures and clips that no later step used: what was asked for."""
+        used = {handle for step in self.steps for handle in _handles(step.call)}
+        return tuple(
+            artifact for artifact in self.artifacts if f"step_{artifact.record.step}" not in used
+        )
+
+    @property
+    def text(self) -> str | None:
+        """The last answer; None when no step answered."""
+        return next((step.text for step in reversed(self.steps) if step.text is not None), None)
+
+    @property
+    def granted(self) -> Granted:
+        """What the last step really did."""
+        return self.steps[-1].granted
+
+    @property
+    def adjustments(self) -> tuple[Adjustment, ...]:
+        """What was asked and could not be done as asked, of all steps."""
+        return tuple(change for step in self.steps for change in step.granted.adjustments)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The notes of all steps, each once."""
+        return tuple(dict.fromkeys(note for step in self.steps for note in step.notes))
+
+    @property
+    def image(self) -> Image:
+        """The image that was asked for; the first of the last step that made some.
+
+        Raises:
+            OutputError: No step made an image.
+        """
+        medium = self._last("image")
+        if not isinstance(medium, Image):
+            raise OutputError(f"The result has no image; it has {self._contents()}.")
+        return medium
+
+    @property
+    def video(self) -> Video:
+        """The clip that was asked for; the first of the last step that made some.
+
+        Raises:
+            OutputError: No step made a clip.
+        """
+        medium = self._last("video")
+        if not isinstance(medium, Video):
+            raise OutputError(f"The result has no video; it has {self._contents()}.")
+        return medium
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path | tuple[Path, ...]:
+        """Write what was asked for; each file carries its record and appears whole or not at all.
+
+        Args:
+            path: The suffix decides what is written: .png and .webp the images, .mp4 and .gif the
+                clips, .txt the answer, .json everything but the pixels. Several images or clips
+                are numbered: ``star-1.png``, ``star-2.png``.
+            overwrite: Whether files that exist are replaced.
+
+        Returns:
+            The path written, or all of them when there are several.
+
+        Raises:
+            OutputError: The result has nothing for that suffix, the folder is missing or not
+                writable, or a file exists. Nothing is written then.
+        """
+        target = Path(path)
+        suffix = target.suffix.lower()
+        kind = saving.kind_of(suffix)
+        if kind is None:
+            content = self.to_json() if suffix == ".json" else self.text
+            if content is None:
+                raise OutputError(
+                    f"The result has no answer to write as {suffix}; it has {self._contents()}."
+                )
+            saving.check_targets([target], overwrite=overwrite)
+            data = content.encode() if content.endswith("\n") else f"{content}\n".encode()
+            saving.write_whole([(target, data)], overwrite=overwrite)
+            return target
+        chosen = [output for output in self.outputs if output.kind == kind]
+        chosen = chosen or [artifact for artifact in self.artifacts if artifact.kind == kind]
+        if not chosen:
+            msg = f"The result has no {kind} to write as {suffix}; it has {self._contents()}."
+            raise OutputError(msg, hint="Choose the suffix for what there is.")
+        paths = _save(chosen, target, overwrite=overwrite)
+        return paths[0] if len(paths) == 1 else paths
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a file that `save` wrote: the picture or clip, and how it was made.
+
+        Returns:
+            A result with the whole plan and the one step that made the file.
+
+        Raises:
+            OutputError: The file holds no record, or a damaged one.
+            MediaError: It is no picture or clip, damaged, or could not be read.
+        """
+        blob = read_source(path, DEFAULT_LIMITS)
+        medium = open_blob(blob)
+        record = replay.read_blob(blob)
+        if record is None:
+            msg = f"{path} holds no record of how it was made."
+            raise OutputError(msg, hint="Open it with Image.open or Video.open instead.")
+        step = StepResult(
+            call=record.plan.steps[record.step - 1],
+            granted=record.granted[record.step - 1],
+            artifacts=(Artifact(record.handle, medium, record),),
+        )
+        return cls(record.plan, (step,))
+
+    def to_json(self) -> str:
+        """All but the pixels: plan, what was granted, answers, hashes, sizes and timings."""
+        steps = [_step_json(step) for step in self.steps]
+        plan = self.plan.model_dump(mode="json", exclude_defaults=True)
+        content = {"plan": plan, "steps": steps, "timings": asdict(self.timings)}
+        return json.dumps(content, indent=2, ensure_ascii=False)
+
+    def summary(self) -> str:
+        """A few lines for people."""
+        lines: list[str] = []
+        for number, step in enumerate(self.steps, start=1):
+            made = "; ".join(display.size(artifact.medium) for artifact in step.artifacts)
+            seconds = f" ({step.timings.total_seconds:.1f} s)" if step.timings.total_seconds else ""
+            lines.append(f"{number}. {step.call.task}: {made or step.text or 'nothing'}{seconds}")
+            lines += [
+                f"   {change.field}: asked {change.asked}, granted {change.granted}: {change.reason}"
+                for change in step.granted.adjustments
+            ]
+            lines += [f"   {note}" for note in step.notes]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Result\n{self.summary()}>"
+
+    def _repr_mimebundle_(
+        self, include: Sequence[str] | None = None, exclude: Sequence[str] | None = None
+    ) -> Mapping[str, str]:
+        """What a notebook shows: text always, one image as PNG, the rest as HTML."""
+        del include, exclude  # IPython filters what it gets
+        media = [output.medium for output in self.outputs]
+        bundle = {"text/plain": self.summary()}
+        match media:
+            case []:
+                pass
+            case [Image() as image] if self.text is None:
+                bundle["image/png"] = display.base64(image.png_bytes())
+            case _:
+                bundle["text/html"] = display.html(media, self.text)
+        return bundle
+
+    def _last(self, kind: Kind) -> Medium | None:
+        for step in reversed(self.steps):
+            for artifact in step.artifacts:
+                if artifact.kind == kind:
+                    return artifact.medium
+        return None
+
+    def _contents(self) -> str:
+        found = [display.size(output.medium) for output in self.outputs]
+        kinds = [
+            f"{output.kind} ({words})" for output, words in zip(self.outputs, found, strict=True)
+        ]
+        return ", ".join([*kinds, *(["an answer"] if self.text is not None else [])]) or "nothing"
+
+
+def _save(artifacts: Sequence[Artifact], path: Path, *, overwrite: bool) -> tuple[Path, ...]:
+    suffix = path.suffix.lower()
+    saving.kind_of(suffix)
+    targets = saving.numbered(path, len(artifacts))
+    saving.check_targets(targets, overwrite=overwrite)
+    data = [saving.encoded(artifact.medium, artifact.record, suffix) for artifact in artifacts]
+    saving.write_whole(list(zip(targets, data, strict=True)), overwrite=overwrite)
+    return targets
+
+
+def _handles(call: TaskCall) -> tuple[str, ...]:
+    """All handles a call refers to."""
+    fields = call.model_dump(include={"source", "mask", "control", "first_frame", "last_frame"})
+    single = (handle for handle in fields.values() if handle is not None)
+    return (*single, *getattr(call, "references", ()))
+
+
+def _step_json(step: StepResult) -> dict[str, object]:
+    return {
+        "call": step.call.model_dump(mode="json", exclude_defaults=True),
+        "granted": step.granted.model_dump(mode="json"),
+        "artifacts": [_artifact_json(artifact) for artifact in step.artifacts],
+        "text": step.text,
+        "notes": list(step.notes),
+        "timings": asdict(step.timings),
+    }
+
+
+def _artifact_json(artifact: Artifact) -> dict[str, object]:
+    medium = artifact.medium
+    fields: dict[str, object] = {
+        "handle": artifact.handle,
+        "kind": artifact.kind,
+        "sha256": artifact.sha256,
+        "width": medium.width,
+        "height": medium.height,
+    }
+    if isinstance(medium, Video):
+        fields |= {"num_frames": medium.num_frames, "fps": medium.fps}
+    return fields
