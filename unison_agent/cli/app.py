@@ -1,0 +1,272 @@
+"""The commands; what they do is done below, here it is asked for and told."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ParamSpec, cast, get_args
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from unison_agent.cli import files, show
+from unison_agent.cli.bars import Bars
+from unison_agent.errors import (
+    NegotiationError,
+    RequestError,
+    RunCancelledError,
+    UnisonError,
+)
+from unison_agent.media import Kind, MediaSet
+from unison_agent.progress import Progress
+from unison_agent.tasks import Mode
+
+if TYPE_CHECKING:
+    from unison_agent.agent import Planned, Unison
+    from unison_agent.result import Result
+
+P = ParamSpec("P")
+CANCELLED = 130
+
+app = typer.Typer(
+    help="Text and media in, a plan that is valid by construction, pictures, clips and answers out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def open_unison(profile: str, progress: Progress) -> "Unison":
+    """Load the models of a profile."""
+    from unison_agent.agent import Unison
+
+    return Unison.from_pretrained(profile, progress=progress)
+
+
+def _out() -> Console:
+    return Console(soft_wrap=True, highlight=False)
+
+
+def _err() -> Console:
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def told(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn what goes wrong on purpose into a message and an exit code: 1, or 130 for Ctrl-C."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except (KeyboardInterrupt, RunCancelledError):
+            _err().print("[yellow]cancelled[/]: nothing was written.")
+            raise typer.Exit(CANCELLED) from None
+        except UnisonError as error:
+            console = _err()
+            if kwargs.get("debug"):
+                console.print_exception()
+            console.print(f"[bold red]error[/]: {escape(error.message)}")
+            if error.hint is not None:
+                console.print(f"[dim]{escape(error.hint)}[/]")
+            raise typer.Exit(1) from None
+
+    return wrapped
+
+
+Text = Annotated[str, typer.Argument(metavar="REQUEST", help="What you want, in your words.")]
+Media = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--media",
+        "-m",
+        help="An image or a clip; repeat it for several.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+Profile = Annotated[str, typer.Option(help="A profile's name, or the path of a tool pack.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the file or the answer only.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.")]
+
+
+@app.command()
+@told
+def run(
+    text: Text,
+    media: Media = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Where the request names none.")] = None,
+    mode: Annotated[Mode, typer.Option(help="When a stated value is not possible.")] = "nearest",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    profile: Profile = "nano",
+    debug: Debug = False,
+) -> None:
+    """Run a request: plan it, make it, save it."""
+    del debug
+    if out is not None:
+        files.check_out(out, overwrite=overwrite)
+    attached = MediaSet.of(media or [])
+    console = _out() if not (json or quiet) else Console(file=None, quiet=True)
+    with Bars(_err(), shown=not quiet) as bars:
+        unison = open_unison(profile, bars)
+        planned = unison.plan(text, attached)
+    for line in show.plan_lines(planned.plan):
+        console.print(line)
+    if out is not None:
+        files.check_fits(out, planned.plan)
+    result = _run(unison, planned, mode=mode, seed=seed, quiet=quiet)
+    for line in show.result_lines(result):
+        console.print(line)
+    if result.adjustments:
+        console.print(show.adjustments_table(result.adjustments))
+    saved = files.save(result, out, overwrite=overwrite)
+    if json:
+        typer.echo(result.to_json())
+    elif quiet:
+        typer.echo("\n".join(map(str, saved)) if saved else result.text or "")
+    elif result.text is not None:
+        typer.echo(result.text)
+    for line in show.saved_lines(saved):
+        (_err() if json else console).print(line)
+    console.print(f"[dim]{show.timing_words(result.timings)}[/]")
+
+
+@app.command()
+@told
+def plan(
+    text: Text,
+    media: Media = None,
+    kinds: Annotated[
+        str | None, typer.Option(help="Instead of files: image and video, e.g. image,video.")
+    ] = None,
+    json: Json = False,
+    profile: Profile = "nano",
+    debug: Debug = False,
+) -> None:
+    """Show what a request would be carried out as; run nothing."""
+    del debug
+    if media and kinds:
+        msg = "--media and --kinds exclude each other."
+        raise typer.BadParameter(msg)
+    attached = MediaSet.of(media or []) if kinds is None else MediaSet.of_kinds(*_kinds(kinds))
+    with Bars(_err()) as bars:
+        planned = open_unison(profile, bars).plan(text, attached)
+    if json:
+        typer.echo(planned.plan.model_dump_json(indent=2, exclude_none=True))
+        return
+    for line in show.plan_lines(planned.plan):
+        _out().print(line)
+
+
+@app.command()
+@told
+def tools(json: Json = False, profile: Profile = "nano", debug: Debug = False) -> None:
+    """List the tools of a profile, their tasks and their limits."""
+    del debug
+    from unison_agent.packs import load_pack
+
+    pack = load_pack(profile)
+    if json:
+        typer.echo(pack.model_dump_json(indent=2, exclude_none=True))
+        return
+    _out().print(f"[bold]{pack.profile}[/]: {escape(pack.description)}")
+    Console().print(show.tools_table(pack.tools))
+
+
+@app.command()
+@told
+def schema(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail on drift.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Write the JSON Schemas of all wire types, or check that they are up to date."""
+    del debug
+    from unison_agent.schema import main as write
+
+    code = write(["--check"] if check else [])
+    raise typer.Exit(code)
+
+
+@app.command()
+@told
+def pull(
+    profile: Annotated[str, typer.Argument(help="The profile whose weights to fetch.")] = "nano",
+    force: Annotated[bool, typer.Option("--force", help="Fetch again what is cached.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Fetch and check the weights of a profile, so that everything works offline afterwards."""
+    del debug
+    from unison_agent.packs import load_pack
+    from unison_agent.weights import fetch_base
+
+    pack = load_pack(profile)
+    if pack.understanding.source != "nano":
+        msg = f"The weights of {profile!r} come from the hub and are fetched when first used."
+        raise RequestError(msg, hint="Set HF_HOME to choose where they go.")
+    with Bars(_err()) as bars:
+        path = fetch_base(bars, force=force)
+    _out().print(f"[bold green]ready[/] {escape(str(path))}")
+
+
+@app.command()
+@told
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    profile: Profile = "nano",
+    debug: Debug = False,
+) -> None:
+    """Run one request of each of the 12 tasks and draw a contact sheet of all."""
+    del debug
+    from unison_agent.demo import SHEET, Outcome, run_demo
+
+    console = _out()
+
+    def tell(outcome: Outcome) -> None:
+        for line in show.outcome_lines(outcome):
+            console.print(line)
+
+    with Bars(_err()) as bars:
+        unison = open_unison(profile, bars)
+        outcomes = run_demo(unison, out, seed=seed, progress=bars, show=tell)
+    failed = sum(outcome.error is not None for outcome in outcomes)
+    right = sum(outcome.as_expected for outcome in outcomes)
+    console.print(f"[bold]{right} of {len(outcomes)}[/] ran as the task they should be.")
+    for line in show.saved_lines([out / SHEET]):
+        console.print(line)
+    if failed:
+        raise typer.Exit(1)
+
+
+# --- parts of the commands -----------------------------------------------------------------------
+
+
+def _run(
+    unison: "Unison", planned: "Planned", *, mode: Mode, seed: int | None, quiet: bool
+) -> "Result":
+    """Run a plan; in mode ask, let the user say yes to the changes."""
+    with Bars(_err(), shown=not quiet) as bars:
+        try:
+            return unison.run(planned, mode=mode, seed=seed, progress=bars)
+        except NegotiationError as error:
+            if mode != "ask" or not error.changes:
+                raise
+            refused = error
+    _err().print(show.changes_table(refused.changes))
+    if not typer.confirm("Go on with what is possible?", err=True):
+        raise refused
+    with Bars(_err(), shown=not quiet) as bars:
+        return unison.run(planned, mode="nearest", seed=seed, progress=bars)
+
+
+def _kinds(text: str) -> tuple[Kind, ...]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in get_args(Kind):
+            msg = f"--kinds takes image and video, separated by commas; got {name!r}."
+            raise typer.BadParameter(msg)
+    return cast("tuple[Kind, ...]", tuple(names))

@@ -1,0 +1,74 @@
+"""Progress events as bars on a terminal; it does not know what is being done.
+
+Nothing is drawn where nobody watches (a pipe, a file, --quiet).
+"""
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from unison_agent.progress import ProgressEvent, Stage
+
+_NAMES: dict[Stage, str] = {
+    "download": "downloading",
+    "load": "loading",
+    "plan": "planning",
+    "encode": "reading",
+    "denoise": "generating",
+    "decode": "decoding",
+    "answer": "answering",
+    "save": "saving",
+}
+
+
+class Bars:
+    """A progress listener and context manager: one line a stage, gone when the work is done."""
+
+    def __init__(self, console: Console, *, shown: bool = True) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description:<12}"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.fields[amount]}"),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=console,
+            transient=True,
+            disable=not (shown and console.is_terminal),
+        )
+        self._lines: dict[Stage, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def __call__(self, event: ProgressEvent) -> None:
+        """Show one event."""
+        line = self._lines.get(event.stage)
+        if line is None:
+            line = self._bars.add_task(_NAMES[event.stage], amount="", note="")
+            self._lines[event.stage] = line
+        self._bars.update(
+            line,
+            completed=event.done,
+            total=event.total,
+            amount=amount(event),
+            note=event.note,
+        )
+
+
+def amount(event: ProgressEvent) -> str:
+    """Return how far an event is, in megabytes for downloads and in units otherwise."""
+    if event.stage == "download":
+        done = f"{event.done / 1e6:.1f}"
+        return f"{done} MB" if event.total is None else f"{done} of {event.total / 1e6:.1f} MB"
+    return f"{event.done}" if event.total is None else f"{event.done} of {event.total}"

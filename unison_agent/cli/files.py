@@ -1,0 +1,85 @@
+"""Where a result goes; problems that can be known early are found before minutes of work."""
+
+from pathlib import Path
+from typing import get_args
+
+from unison_agent.errors import OutputError
+from unison_agent.media import Kind
+from unison_agent.result import Result
+from unison_agent.result.saving import SUFFIXES, check_targets, kind_of, numbered
+from unison_agent.tasks import Plan, Task
+
+
+def check_out(out: Path, *, overwrite: bool) -> None:
+    """Check a name for what does not depend on the plan.
+
+    Raises:
+        OutputError: The file could not be written there, or under that suffix.
+    """
+    kind_of(out.suffix.lower())
+    check_targets([out], overwrite=overwrite)
+
+
+def check_fits(out: Path, plan: Plan) -> None:
+    """Check a name against what the plan will make.
+
+    Raises:
+        OutputError: No step makes what the suffix stands for.
+    """
+    wanted = kind_of(out.suffix.lower())
+    made: set[Kind | None] = {_kind(call.task) for call in plan.steps}
+    if not made or wanted in made or out.suffix.lower() == ".json":
+        return
+    expected = ", ".join(suffix for kind in made if kind is not None for suffix in SUFFIXES[kind])
+    tasks = " and ".join(call.task for call in plan.steps)
+    msg = f"{out} does not fit {tasks}: expected {expected or '.txt or .json'}."
+    raise OutputError(msg, hint="Choose another name, or say what you want more clearly.")
+
+
+def save(result: Result, out: Path | None, *, overwrite: bool) -> tuple[Path, ...]:
+    """Save to `out`, or what was made under free names in this folder; return the paths.
+
+    Raises:
+        OutputError: It could not be written.
+    """
+    if out is not None:
+        return _paths(result.save(out, overwrite=overwrite))
+    saved: list[Path] = []
+    kinds: list[Kind] = [output.kind for output in result.outputs]
+    for kind in get_args(Kind):
+        if (count := kinds.count(kind)) == 0:
+            continue
+        tasks: list[Task] = [step.call.task for step in result.steps]
+        task = next(task for task in reversed(tasks) if _kind(task) == kind)
+        saved += _paths(result.save(_free_name(task, SUFFIXES[kind][0], count)))
+    return tuple(saved)
+
+
+def _paths(saved: Path | tuple[Path, ...]) -> tuple[Path, ...]:
+    return (saved,) if isinstance(saved, Path) else saved
+
+
+def _kind(task: Task) -> Kind | None:
+    if task.endswith("_understanding"):
+        return None
+    return "video" if task in _CLIPS else "image"
+
+
+_CLIPS = {
+    "text_to_video",
+    "image_to_video",
+    "video_editing",
+    "video_controllable_generation",
+    "video_reference_generation",
+}
+
+
+def _free_name(task: Task, suffix: str, count: int) -> Path:
+    """Return e.g. text-to-image.png, or text-to-image_2.png where that is taken."""
+    stem = task.replace("_", "-")
+    path = Path(stem).with_suffix(suffix)
+    number = 1
+    while any(target.exists() for target in numbered(path, count)):
+        number += 1
+        path = Path(f"{stem}_{number}").with_suffix(suffix)
+    return path

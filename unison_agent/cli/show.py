@@ -1,0 +1,144 @@
+"""Plans, grants, tools and results as text and tables; it does not know how they came about."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from unison_agent.tasks import Adjustment, Plan, TaskCall
+from unison_agent.wording import call_words, granted_words
+
+if TYPE_CHECKING:
+    from unison_agent.demo import Outcome
+    from unison_agent.packs import Limits, ToolSpec
+    from unison_agent.result import Result, Timings
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """Return one line a step, or the question that must be answered first (rich markup)."""
+    if plan.missing is not None:
+        return [f"[yellow]missing[/] {escape(plan.missing.slot)}: {escape(plan.missing.question)}"]
+    return [_step_line(number, call) for number, call in enumerate(plan.steps, start=1)]
+
+
+def _step_line(number: int, call: TaskCall) -> str:
+    words = call_words(call)
+    return f"[bold cyan]step {number}[/] [bold]{call.task}[/]  {escape(words)}".rstrip()
+
+
+def result_lines(result: "Result") -> list[str]:
+    """Return what each step was granted, and its notes (rich markup)."""
+    lines: list[str] = []
+    for number, step in enumerate(result.steps, start=1):
+        lines.append(f"[bold cyan]granted[/] {escape(granted_words(step.granted))}")
+        lines += [f"[yellow]note[/] step {number}: {escape(note)}" for note in step.notes]
+    return lines
+
+
+def adjustments_table(adjustments: Iterable[Adjustment]) -> Table:
+    """Return what was asked, what was granted, and why."""
+    table = _table("asked for", "asked", "granted", "why")
+    for change in adjustments:
+        granted = "left out" if change.granted is None else str(change.granted)
+        name = change.field.replace("_", " ")
+        table.add_row(name, escape(str(change.asked)), escape(granted), escape(change.reason))
+    return table
+
+
+def changes_table(changes: Iterable[tuple[str, str, str]]) -> Table:
+    """Return the changes that a strict or asking negotiation would have made."""
+    table = _table("asked for", "asked", "possible")
+    for field, asked, granted in changes:
+        table.add_row(field.replace("_", " "), escape(asked), escape(granted))
+    return table
+
+
+def timing_words(timings: "Timings") -> str:
+    """Return the stages that took time, e.g. ``"plan 0.2 s, denoise 0.9 s, total 1.2 s"``."""
+    stages = {
+        "load": timings.load_seconds,
+        "plan": timings.plan_seconds,
+        "encode": timings.encode_seconds,
+        "denoise": timings.denoise_seconds,
+        "decode": timings.decode_seconds,
+        "answer": timings.answer_seconds,
+    }
+    words = [f"{name} {seconds:.2f} s" for name, seconds in stages.items() if seconds >= 0.005]
+    return ", ".join([*words, f"total {timings.total_seconds:.2f} s"])
+
+
+def tools_table(tools: "Iterable[ToolSpec]") -> Table:
+    """Return one row a tool: its tasks and what it can do."""
+    table = _table("tool", "tasks", "can do", "by default")
+    for tool in tools:
+        given = tool.defaults
+        if tool.limits is None:
+            can, default = "answer in words", f"at most {given.max_new_tokens} tokens"
+        else:
+            can = "\n".join(_limit_lines(tool.limits))
+            default = f"{given.width}x{given.height}"
+            if given.num_frames is not None:
+                default += f"\n{given.num_frames} frames at {given.fps:g} fps"
+            default += f"\n{given.steps} steps\nguidance {given.guidance_scale:g}"
+        table.add_row(tool.name, "\n".join(tool.tasks), can, default)
+    return table
+
+
+def _limit_lines(limits: "Limits") -> list[str]:
+    lines = [f"{_span(*limits.width)} x {_span(*limits.height)} pixels"]
+    if limits.multiple_of > 1:
+        lines.append(f"sides multiples of {limits.multiple_of}, area <= {limits.max_area}")
+    if limits.num_frames is not None and limits.fps is not None:
+        rule = "" if limits.frame_rule == "any" else f" ({limits.frame_rule})"
+        lines.append(f"{_span(*limits.num_frames)} frames{rule}")
+        lines.append(f"{_span(*limits.fps)} fps")
+    lines.append(f"{_span(*limits.steps)} steps, guidance {_span(*limits.guidance_scale)}")
+    outputs = "1 output" if limits.num_outputs == 1 else f"1-{limits.num_outputs} outputs"
+    references = "1 reference" if limits.references == 1 else f"{limits.references} references"
+    return [*lines, f"{outputs}, {references}" if limits.references else outputs]
+
+
+def _span(least: float, most: float) -> str:
+    return f"{least:g}" if least == most else f"{least:g}-{most:g}"
+
+
+def outcome_lines(outcome: "Outcome") -> list[str]:
+    """Return one demo request: its words, plan, grant, time, and files or answer (rich markup)."""
+    attached = "".join(f" [dim]+ {escape(name)}[/]" for name in outcome.sample.attached)
+    lines = [f'[bold]"{escape(outcome.sample.text)}"[/]{attached}']
+    if outcome.plan is not None:
+        lines += plan_lines(outcome.plan)
+    if outcome.error is not None:
+        return [*lines, f"[bold red]failed[/] {escape(str(outcome.error))}", ""]
+    if not outcome.as_expected:
+        lines.append(f"[yellow]note[/] this should have been {outcome.sample.task}")
+    if outcome.result is not None:
+        lines += result_lines(outcome.result)
+        lines += [
+            f"[yellow]adjusted[/] {escape(change.field)}: asked {escape(str(change.asked))}, "
+            f"granted {escape(str(change.granted))} ({escape(change.reason)})"
+            for change in outcome.result.adjustments
+        ]
+        if outcome.result.text is not None:
+            lines.append(f"[bold green]answer[/] {escape(outcome.result.text)}")
+    lines += [f"[bold green]saved[/] {_path(path)}" for path in outcome.files]
+    return [*lines, f"[dim]{outcome.seconds:.2f} s[/]", ""]
+
+
+def saved_lines(files: Iterable[Path]) -> list[str]:
+    """Return one line a file (rich markup)."""
+    return [f"[bold green]saved[/] {_path(path)}" for path in files]
+
+
+def _path(path: Path) -> str:
+    return escape(str(path))
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    for heading in headings:
+        table.add_column(heading, overflow="fold", no_wrap=heading == "tasks")
+    return table

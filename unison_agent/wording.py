@@ -1,0 +1,50 @@
+"""Calls and grants in short plain words, for people; it does not know where they are shown."""
+
+from unison_agent.tasks import (
+    Adjustment,
+    Granted,
+    GrantedAnswer,
+    GrantedImage,
+    GrantedVideo,
+    TaskCall,
+)
+
+_SAID_ELSEWHERE = {"task", "prompt", "question"}
+
+
+def call_words(call: TaskCall) -> str:
+    """Return what a call states besides its prompt, e.g. ``"source image_1, target the star"``."""
+    stated = call.model_dump(exclude_none=True, exclude=_SAID_ELSEWHERE)
+    return ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in stated.items())
+
+
+def granted_words(granted: Granted) -> str:
+    """Return what will be done, e.g. ``"64x64, 17 frames at 8 fps, 12 steps, seed 0"``."""
+    match granted:
+        case GrantedAnswer():
+            return f"at most {granted.max_new_tokens} tokens"
+        case GrantedImage():
+            size = f"{granted.width}x{granted.height}"
+        case GrantedVideo():
+            size = f"{granted.width}x{granted.height}"
+            size += f", {granted.num_frames} frames at {granted.fps:g} fps"
+    words = f"{size}, {granted.steps} steps, guidance {granted.guidance_scale:g}"
+    words += f", seed {granted.seed}"
+    return words if granted.num_outputs == 1 else f"{words}, {granted.num_outputs} outputs"
+
+
+def adjustment_words(adjustment: Adjustment) -> str:
+    """Return what was changed, e.g. ``"width 640 -> 64"``."""
+    name = adjustment.field.replace("_", " ")
+    granted = "left out" if adjustment.granted is None else _value(adjustment.granted)
+    return f"{name} {_value(adjustment.asked)} -> {granted}"
+
+
+def _value(value: object) -> str:
+    match value:
+        case float():
+            return f"{value:g}"
+        case tuple() | list():
+            return " and ".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        case _:
+            return str(value)
