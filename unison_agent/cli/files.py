@@ -49,9 +49,8 @@ def save(result: Result, out: Path | None, *, overwrite: bool) -> tuple[Path, ..
     for kind in get_args(Kind):
         if (count := kinds.count(kind)) == 0:
             continue
-        tasks: list[Task] = [step.call.task for step in result.steps]
-        task = next(task for task in reversed(tasks) if _kind(task) == kind)
-        saved += _paths(result.save(_free_name(task, SUFFIXES[kind][0], count)))
+        calls = [step.call for step in result.steps if _kind(step.call.task) == kind]
+        saved += _paths(result.save(_free_name(calls[-1].task, SUFFIXES[kind][0], count)))
     return tuple(saved)
 
 
