@@ -1,0 +1,65 @@
+"""The nearest allowed frame count and speed to what is wished; it does not know of sizes."""
+
+from dataclasses import dataclass
+
+from unison_agent.specs import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class TimeWish:
+    """What is wished of a clip's time; None means nothing is.
+
+    Attributes:
+        num_frames: Frames.
+        duration_seconds: Seconds.
+        fps: Frames a second.
+        like_num_frames: Frames, where neither they nor a duration are wished.
+        like_fps: Frames a second, where none are wished.
+    """
+
+    num_frames: int | None
+    duration_seconds: float | None
+    fps: float | None
+    like_num_frames: int
+    like_fps: float
+
+
+def nearest_time(wish: TimeWish, limits: Limits, max_frames: float) -> tuple[int, float]:
+    """Return ``(num_frames, fps)`` nearest to `wish`, of at most `max_frames` frames."""
+    least, most = limits.fps or (wish.like_fps, wish.like_fps)
+    fps = min(max(wish.fps or wish.like_fps, least), most)
+    allowed = [count for count in limits.frame_counts() if count <= max_frames]
+    if wish.num_frames is not None:
+        num_frames = _nearest(wish.num_frames, allowed)
+        seconds = wish.duration_seconds
+        if seconds and not wish.fps and not fits_duration(num_frames, fps, seconds, limits):
+            # Frames and duration are stated and the speed is open: it is what makes them agree.
+            fps = min(max((num_frames - _first(limits)) / seconds, least), most)
+    elif wish.duration_seconds is not None:
+        num_frames = _nearest(_frames_of(wish.duration_seconds, fps, limits), allowed)
+    else:
+        num_frames = _nearest(wish.like_num_frames, allowed)
+    return num_frames, fps
+
+
+def fits_duration(num_frames: int, fps: float, seconds: float, limits: Limits) -> bool:
+    """Say whether so many frames last `seconds`, up to the rounding of the frame rule."""
+    slack = limits.frame_counts().step / 2
+    return abs(num_frames - _frames_of(seconds, fps, limits)) <= slack
+
+
+def seconds_of(num_frames: int, fps: float, limits: Limits) -> float:
+    """Return how long so many frames last: with the rule 4n+1 the first stands at 0 seconds."""
+    return round((num_frames - _first(limits)) / fps, 3)
+
+
+def _frames_of(seconds: float, fps: float, limits: Limits) -> int:
+    return round(seconds * fps) + _first(limits)
+
+
+def _first(limits: Limits) -> int:
+    return 1 if limits.frame_rule == "4n+1" else 0
+
+
+def _nearest(ideal: int, allowed: list[int]) -> int:
+    return min(allowed, key=lambda count: (abs(count - ideal), -count))
