@@ -1,6 +1,7 @@
 """The commands; what they do is done below, here it is asked for and told."""
 
 import functools
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec, cast, get_args
@@ -29,7 +30,6 @@ P = ParamSpec("P")
 CANCELLED = 130
 
 app = typer.Typer(
-    help="Text and media in, a plan that is valid by construction, pictures, clips and answers out.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -89,6 +89,24 @@ Profile = Annotated[str, typer.Option(help="A profile's name, or the path of a t
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the file or the answer only.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("unison-agent"))
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """Text and media in, a plan that is valid by construction, pictures, clips and answers out."""
+    del version
 
 
 @app.command()
@@ -200,6 +218,7 @@ def pull(
 ) -> None:
     """Fetch and check the weights of a profile, so that everything works offline afterwards."""
     del debug
+    from unison_agent.compose import base_folder
     from unison_agent.packs import load_pack
     from unison_agent.weights import fetch_base
 
@@ -208,7 +227,9 @@ def pull(
         msg = f"The weights of {profile!r} come from the hub and are fetched when first used."
         raise RequestError(msg, hint="Set HF_HOME to choose where they go.")
     with Bars(_err()) as bars:
-        path = fetch_base(bars, force=force)
+        # Without the models extra the file is fetched, and dequantized when it is first used.
+        fetch = fetch_base if importlib.util.find_spec("transformers") is None else base_folder
+        path = fetch(bars, force=force)
     _out().print(f"[bold green]ready[/] {escape(str(path))}")
 
 

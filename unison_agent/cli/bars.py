@@ -65,6 +65,10 @@ class Bars:
             note=event.note,
         )
 
+    def refresh(self) -> None:
+        """Draw now instead of at the next of ten times a second."""
+        self._bars.refresh()
+
 
 def amount(event: ProgressEvent) -> str:
     """Return how far an event is, in megabytes for downloads and in units otherwise."""
