@@ -1,0 +1,165 @@
+"""SmolLM2-135M-Instruct as the text half of a small Qwen2_5_VL; it knows nothing of plans or pictures.
+
+The class is that of Qwen2.5-VL-3B, so nano and wan-vace share one code path. Text logits are those of
+the base model: zero biases, multimodal RoPE sections that add up to the head, tied embeddings.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from unison_agent import weights
+from unison_agent.progress import Progress, ProgressEvent, silent
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
+
+VISION_START: Final = "<|vision_start|>"
+VISION_END: Final = "<|vision_end|>"
+IMAGE_PAD: Final = "<|image_pad|>"
+VIDEO_PAD: Final = "<|video_pad|>"
+_ADDED: Final = (VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD)
+_VOCABULARY: Final = 49216  # 49,152 of the base, the four above, filled up to a multiple of 64
+
+
+def load_tokenizer(base: Path) -> "PreTrainedTokenizerFast":
+    """Return the base tokenizer with the four vision tokens added."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.add_tokens(list(_ADDED), special_tokens=True)
+    return tokenizer
+
+
+def build_model(
+    base: Path,
+    tokenizer: "PreTrainedTokenizerFast",
+    vision: "dict[str, torch.Tensor] | None",
+    dtype: "torch.dtype",
+) -> "Qwen2_5_VLForConditionalGeneration":
+    """Return the composed model in evaluation mode.
+
+    Args:
+        base: Folder of the dequantized language model (config.json, model.safetensors).
+        tokenizer: From `load_tokenizer`.
+        vision: Weights of the vision tower, names relative to it; None leaves it random.
+        dtype: Of all weights.
+    """
+    import json
+
+    import torch
+    from safetensors.torch import load_file
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    llama = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    ids = {token: int(tokenizer.convert_tokens_to_ids(token)) for token in _ADDED}  # pyright: ignore[reportArgumentType]
+    config = Qwen2_5_VLConfig(
+        text_config={
+            "vocab_size": _VOCABULARY,
+            "hidden_size": llama["hidden_size"],
+            "intermediate_size": llama["intermediate_size"],
+            "num_hidden_layers": llama["num_hidden_layers"],
+            "num_attention_heads": llama["num_attention_heads"],
+            "num_key_value_heads": llama["num_key_value_heads"],
+            "max_position_embeddings": 8192,
+            "rms_norm_eps": llama["rms_norm_eps"],
+            "tie_word_embeddings": True,
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+            "pad_token_id": 2,
+            # One position for all three axes reduces to the base's plain RoPE on text.
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 100000.0,
+                "mrope_section": [8, 12, 12],
+            },
+        },
+        vision_config=vision_config(llama["hidden_size"]),
+        image_token_id=ids[IMAGE_PAD],
+        video_token_id=ids[VIDEO_PAD],
+        vision_start_token_id=ids[VISION_START],
+        vision_end_token_id=ids[VISION_END],
+        tie_word_embeddings=True,
+    )
+    weights = load_file(base / "model.safetensors")
+    text = {
+        name.replace("model.", "model.language_model.", 1): value
+        for name, value in weights.items()
+        if name != "lm_head.weight"
+    }
+    embedding = text["model.language_model.embed_tokens.weight"]
+    mean = embedding.float().mean(0, keepdim=True).to(embedding.dtype)
+    extra = mean.repeat(_VOCABULARY - embedding.shape[0], 1)
+    text["model.language_model.embed_tokens.weight"] = torch.cat([embedding, extra])
+    previous = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        model = Qwen2_5_VLForConditionalGeneration(config)
+    finally:
+        torch.set_default_dtype(previous)
+    model.load_state_dict({k: v.to(dtype) for k, v in text.items()}, strict=False)
+    for name, parameter in model.model.language_model.named_parameters():
+        if name.endswith("bias"):
+            parameter.data.zero_()
+    if vision is not None:
+        model.model.visual.load_state_dict({k: v.to(dtype) for k, v in vision.items()})
+    model.tie_weights()
+    return model.eval().requires_grad_(False)
+
+
+def vision_config(out_hidden_size: int) -> dict[str, int | list[int] | str]:
+    """Return nano's tower: 16-pixel patches, no merging, so 64x64 is 16 tokens of one window."""
+    return {
+        "depth": 6,
+        "hidden_size": 256,
+        "intermediate_size": 768,
+        "num_heads": 4,
+        "in_channels": 3,
+        "patch_size": 16,
+        "spatial_merge_size": 1,
+        "temporal_patch_size": 2,
+        "window_size": 64,
+        "fullatt_block_indexes": [2, 5],
+        "out_hidden_size": out_hidden_size,
+        "tokens_per_second": 2,
+    }
+
+
+def base_folder(progress: Progress = silent, *, force: bool = False, offline: bool = False) -> Path:
+    """Return the folder of the dequantized language model, making it at the first call.
+
+    The GGUF file is fetched (see `weights.fetch_base`), dequantized once to bfloat16 safetensors and
+    cached beside it; the folder appears complete or not at all.
+
+    Raises:
+        DownloadError: The file is not cached and could not be fetched.
+        WeightsError: The cache is damaged or cannot be written.
+    """
+    gguf = weights.fetch_base(progress, force=force, offline=offline)
+    folder = gguf.parent / "smollm2-135m-instruct"
+    if folder.is_dir() and not force:
+        return folder
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    progress(ProgressEvent("load", 0, 1, "dequantizing the language model, once"))
+    with tempfile.TemporaryDirectory(dir=gguf.parent, prefix=".making-") as making:
+        target = Path(making) / folder.name
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent,
+            gguf_file=gguf.name,
+            dtype=torch.bfloat16,
+            quantization_config=GgufConfig(dequantize=True),
+        )
+        model.save_pretrained(target)
+        tokenizer.save_pretrained(target)
+        if folder.is_dir():
+            if not force:
+                return folder  # another process was faster
+            shutil.rmtree(folder)
+        target.rename(folder)
+    progress(ProgressEvent("load", 1, 1))
+    return folder

@@ -1,0 +1,71 @@
+"""LoRAs on a language model, attached by name and switched; it does not know what they were trained for."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from unison_agent.errors import MissingDependencyError, WeightsError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+AdapterName = Literal["planner", "answers"]
+ADAPTERS: tuple[AdapterName, ...] = ("planner", "answers")
+
+
+def attach(language_model: "nn.Module", folder: Path, name: AdapterName) -> None:
+    """Add the LoRA in `folder` under `name`, switched off.
+
+    Args:
+        language_model: Whose linear layers the LoRA's names are relative to.
+        folder: Holds adapter_config.json (peft) and adapter.safetensors.
+        name: To switch it by.
+
+    Raises:
+        WeightsError: The file does not fit the model.
+        MissingDependencyError: peft is not installed.
+    """
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise MissingDependencyError(error.name or "peft", extra="models") from error
+    import torch
+    from safetensors.torch import load_file
+
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    settings = LoraConfig(
+        r=config["r"],
+        lora_alpha=config["lora_alpha"],
+        target_modules=config["target_modules"],
+        inference_mode=True,
+    )
+    inject_adapter_in_model(settings, language_model, adapter_name=name)
+    expected = {k for k in language_model.state_dict() if f".{name}." in k}
+    values: dict[str, torch.Tensor] = {
+        key.removesuffix(".weight") + f".{name}.weight": value
+        for key, value in load_file(folder / "adapter.safetensors").items()
+    }
+    if values.keys() != expected:
+        wrong = sorted(values.keys() ^ expected)
+        msg = f"{folder / 'adapter.safetensors'} does not fit: {len(wrong)} names differ, e.g. {wrong[0]}."
+        raise WeightsError(msg, hint="Use the LoRA that was trained for this model.")
+    dtype = next(language_model.parameters()).dtype
+    language_model.load_state_dict({k: v.to(dtype) for k, v in values.items()}, strict=False)
+    for key, parameter in language_model.named_parameters():
+        if f".{name}." in key:
+            parameter.data = parameter.data.to(dtype)
+            parameter.requires_grad_(False)
+    activate(language_model, None)
+
+
+def activate(language_model: "nn.Module", name: AdapterName | None) -> None:
+    """Switch to one LoRA, or to the untouched base for None."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for module in language_model.modules():
+        if isinstance(module, BaseTunerLayer):
+            if name is not None and name in module.lora_A:  # pyright: ignore[reportOperatorIssue]
+                module.set_adapter(name)
+                module.enable_adapters(enabled=True)
+            else:
+                module.enable_adapters(enabled=False)

@@ -1,0 +1,33 @@
+"""What long work says about itself; it does not know who listens or how it is shown."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+Stage = Literal["download", "load", "plan", "encode", "denoise", "decode", "answer", "save"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressEvent:
+    """One step of long work.
+
+    Attributes:
+        stage: What is being done.
+        done: Units finished so far (bytes, steps or files, as the stage has them).
+        total: Units in all, None when unknown.
+        note: A few words for people.
+    """
+
+    stage: Stage
+    done: int
+    total: int | None = None
+    note: str = ""
+
+
+Progress = Callable[[ProgressEvent], None]
+"""Called between units of work. Raising RunCancelledError or KeyboardInterrupt in it stops the run."""
+
+
+def silent(event: ProgressEvent) -> None:
+    """Listen to nothing."""
+    del event

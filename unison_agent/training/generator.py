@@ -1,0 +1,255 @@
+"""Train nano's transformer and connector together, on all nine generation tasks.
+
+The network sees noisy latents, VACE's control latents and the connector's tokens, and says the clean
+latents (x-prediction); the loss is |x - x_hat|^2 / max(sigma, 0.2)^2 with sigma = sigmoid(N(0.8, 1)).
+The timestep fed is 1000 sigma, which is what UniPC with prediction_type="sample" and flow sigmas feeds.
+It knows latents and states, not words: requests come as pools of hidden states (training/states.py).
+
+``python -m unison_agent.training.generator --minutes 90``; stop it, add pools, and start it again.
+"""
+
+import argparse
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unison_agent.connector import Resampler, Shape
+from unison_agent.scenes import world
+from unison_agent.training import closed_form_vae as vae
+from unison_agent.training.closed_form_vae import Basis
+from unison_agent.training.examples import (
+    GENERATION_TASKS,
+    Drawing,
+    GenerationTask,
+    drawing,
+)
+from unison_agent.training.loop import Average, Budget, plain_attention, set_rate
+from unison_agent.training.states import Pool, load_pool, pool_wording
+from unison_agent.training.wan_transformer import make_transformer
+
+LEARNING_RATE = 1.5e-3
+LATENT_CHANNELS = 24
+TEXT_DIM = 256
+TOKENS_A_STEP = 1536  # 16 a frame
+DROPPED_PROMPTS = 0.1
+SMALLEST_SIGMA = 0.2
+# Share of the steps; text_to_image starts higher and gives way (see `choose`).
+MIX: dict[GenerationTask, float] = {
+    "text_to_image": 0.40,
+    "image_editing": 0.15,
+    "image_controllable_generation": 0.09,
+    "image_reference_generation": 0.09,
+    "text_to_video": 0.09,
+    "image_to_video": 0.08,
+    "video_editing": 0.04,
+    "video_controllable_generation": 0.03,
+    "video_reference_generation": 0.03,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step learns from.
+
+    Attributes:
+        latents: (B, z, T, h, w), a reference first where there is one.
+        control: (B, 2z + 16, T, h, w).
+        states: (B, L, hidden).
+        mask: (B, L).
+    """
+
+    latents: Tensor
+    control: Tensor
+    states: Tensor
+    mask: Tensor
+
+
+def scene_basis(num_pictures: int = 3000) -> Basis:
+    """Return the PCA basis of random scenes, always the same."""
+    rng = random.Random(123)
+    pictures = np.stack([world.draw(world.random_scene(rng)) for _ in range(num_pictures)])
+    return vae.principal_basis(_to_pixels(pictures[:, None])[:, :, 0], LATENT_CHANNELS)
+
+
+def _to_pixels(frames: np.ndarray) -> Tensor:
+    """(B, T, H, W, 3) uint8 -> (B, 3, T, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+
+
+def _pack_mask(mask: Tensor) -> Tensor:
+    """(B, T, H, W) -> (B, 16, T, H/4, W/4), as the pipeline packs it."""
+    b, t, h, w = mask.shape
+    cells = mask.view(b, t, h // vae.PATCH, vae.PATCH, w // vae.PATCH, vae.PATCH)
+    return cells.permute(0, 3, 5, 1, 2, 4).reshape(b, -1, t, h // vae.PATCH, w // vae.PATCH)
+
+
+def assemble(drawings: list[Drawing], basis: Basis) -> tuple[Tensor, Tensor]:
+    """Return latents and control latents of equally long drawings, as the pipeline makes them."""
+    latents = vae.encode(_to_pixels(np.stack([d.target for d in drawings])), basis)
+    b, _, t, h, w = latents.shape
+    first = drawings[0]
+    if first.video is None:
+        blank = vae.encode(torch.zeros(1, 3, 1, h * vae.PATCH, w * vae.PATCH), basis)
+        blank = blank.expand(b, -1, t, -1, -1)
+        control = torch.cat([blank, blank, torch.ones(b, vae.PATCH**2, t, h, w)], dim=1)
+    else:
+        video = _to_pixels(np.stack([cast("np.ndarray", d.video) for d in drawings]))
+        if first.mask is None:
+            mask = torch.ones(b, t, h * vae.PATCH, w * vae.PATCH)
+        else:
+            mask = torch.from_numpy(np.stack([cast("np.ndarray", d.mask) for d in drawings])).float()
+        kept, made = video * (1 - mask[:, None]), video * mask[:, None]
+        parts = [vae.encode(kept, basis), vae.encode(made, basis), _pack_mask(mask)]
+        control = torch.cat(parts, dim=1)
+    if first.reference is None:
+        return latents, control
+    shown = vae.encode(_to_pixels(np.stack([d.reference for d in drawings])[:, None]), basis)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    nothing = shown.new_zeros(b, control.shape[1] - shown.shape[1], 1, h, w)
+    return (
+        torch.cat([shown, latents], dim=2),
+        torch.cat([torch.cat([shown, nothing], dim=1), control], dim=2),
+    )
+
+
+class Source:
+    """Batches of the pools that exist, of one task at a time."""
+
+    def __init__(self, folder: Path, basis: Basis, seed: int) -> None:
+        self.basis = basis
+        self.rng = random.Random(seed)
+        self.pools: dict[GenerationTask, Pool] = {
+            task: load_pool(folder / f"{task}.safetensors")
+            for task in GENERATION_TASKS
+            if (folder / f"{task}.safetensors").exists()
+        }
+
+    def choose(self, share: float) -> GenerationTask:
+        """Return a task; `share` of the run is done."""
+        tasks = list(self.pools)
+        weights = [MIX[t] + (0.3 * (1 - share) if t == "text_to_image" else 0.0) for t in tasks]
+        return self.rng.choices(tasks, weights)[0]
+
+    def batch(self, task: GenerationTask) -> Batch:
+        """Return a batch of about TOKENS_A_STEP tokens."""
+        moving = task.endswith("video") or task.startswith("video")
+        num_frames = self.rng.choices((5, 9, 17), (0.15, 0.45, 0.4))[0] if moving else 1
+        extra = 1 if task.endswith("reference_generation") else 0
+        size = max(2, TOKENS_A_STEP // (16 * (num_frames + extra)))
+        pool = self.pools[task]
+        indices = [self.rng.randrange(len(pool)) for _ in range(size)]
+        drawings = [
+            drawing(task, pool_wording(task, i), self.rng, num_frames) for i in indices
+        ]
+        latents, control = assemble(drawings, self.basis)
+        states, mask = pool.batch(indices)
+        return Batch(latents, control, states, mask)
+
+
+def _fast_attention() -> None:
+    """Let short sequences attend by plain products: on the CPU SDPA's backward costs half the step."""
+    fused = F.scaled_dot_product_attention
+
+    def attention(  # noqa: PLR0913 - the signature of torch's function
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+        enable_gqa: bool = False,
+    ) -> Tensor:
+        if query.is_cuda or attn_mask is not None or is_causal or scale is not None:
+            return fused(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)  # fmt: skip
+        return plain_attention(query, key, value)
+
+    F.scaled_dot_product_attention = attention
+
+
+def main() -> None:
+    """Train or resume; checkpoints go to <out>/last.pt."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pools", type=Path, default=Path("runs/pools"))
+    parser.add_argument("--out", type=Path, default=Path("runs/generator"))
+    parser.add_argument("--minutes", type=float, default=90)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        _fast_attention()
+    budget = Budget(args.out, args.minutes, save_every_seconds=240)
+    state = budget.resume()
+    torch.manual_seed(args.seed + budget.step)
+    basis = scene_basis()
+    source = Source(args.pools, basis, args.seed + 1000 * budget.step)
+    latent_channels = LATENT_CHANNELS + vae.BORDER_CHANNELS
+    transformer = make_transformer(latent_channels, TEXT_DIM).to(device).train()
+    hidden = next(iter(source.pools.values())).states.shape[1]
+    connector = Resampler(Shape(hidden, TEXT_DIM)).to(device).train()
+    parameters = [*transformer.parameters(), *connector.parameters()]
+    average = Average(parameters)
+    optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.01)
+    if state is not None:
+        transformer.load_state_dict(state["transformer"])  # pyright: ignore[reportArgumentType]
+        connector.load_state_dict(state["connector"])  # pyright: ignore[reportArgumentType]
+        average.values = [v.to(device) for v in cast("list[Tensor]", state["average"])]
+        optimizer.load_state_dict(state["optimizer"])  # pyright: ignore[reportArgumentType]
+
+    def save() -> None:
+        budget.save(
+            {
+                "transformer": transformer.state_dict(),
+                "connector": connector.state_dict(),
+                "average": average.values,
+                "optimizer": optimizer.state_dict(),
+            }
+        )
+
+    print({t: len(p) for t, p in source.pools.items()}, flush=True)  # noqa: T201
+    means: dict[str, float] = {}
+    while not budget.over:
+        set_rate(optimizer, LEARNING_RATE, budget.rate())
+        task = source.choose(budget.share)
+        batch = source.batch(task)
+        clean = batch.latents.to(device)
+        size = len(clean)
+        sigma = torch.sigmoid(torch.randn(size, device=device) + 0.8)
+        s = sigma.view(-1, 1, 1, 1, 1)
+        noisy = (1 - s) * clean + s * torch.randn_like(clean)
+        with torch.autocast(device, torch.bfloat16):
+            tokens = connector(batch.states.to(device), batch.mask.to(device))
+            dropped = torch.rand(size, 1, 1, device=device) < DROPPED_PROMPTS
+            tokens = torch.where(dropped, connector.nothing(size), tokens)
+            predicted = transformer(
+                hidden_states=noisy,
+                timestep=sigma * 1000,
+                encoder_hidden_states=tokens,
+                control_hidden_states=batch.control.to(device),
+                return_dict=False,
+            )[0]
+        error = (predicted.float() - clean).pow(2).mean((1, 2, 3, 4))
+        loss = (error / sigma.clamp_min(SMALLEST_SIGMA) ** 2).mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 2.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        budget.count(size)
+        average.update(budget.step)
+        means[task] = means.get(task, loss.item()) * 0.95 + loss.item() * 0.05
+        if budget.step % 100 == 0:
+            budget.log(**means)
+        if budget.save_due():
+            save()
+    save()
+
+
+if __name__ == "__main__":
+    main()

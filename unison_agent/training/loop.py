@@ -1,0 +1,142 @@
+"""What every training run shares: a time budget, checkpoints that resume, a curve, averaged weights.
+
+It does not know what is trained.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass
+class Budget:
+    """A run of a stated length in its own folder; all time is that of training, over all sessions.
+
+    Attributes:
+        folder: Holds last.pt and curve.jsonl.
+        minutes: Length of the whole run, earlier sessions counted in.
+        warmup_steps: Of the learning rate.
+        cooldown: Share of the run, at its end, over which the learning rate falls to 3 %.
+    """
+
+    folder: Path
+    minutes: float
+    warmup_steps: int = 100
+    cooldown: float = 0.3
+    save_every_seconds: float = 120.0
+    step: int = 0
+    samples: int = 0
+    spent_seconds: float = 0.0
+    _started: float = field(default_factory=time.monotonic)
+    _saved: float = field(default_factory=time.monotonic)
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Training time so far."""
+        return self.spent_seconds + time.monotonic() - self._started
+
+    @property
+    def share(self) -> float:
+        """Part of the budget that is used up, 0 to 1."""
+        return min(1.0, self.elapsed_seconds / (self.minutes * 60))
+
+    @property
+    def over(self) -> bool:
+        """Whether the budget is used up."""
+        return self.share >= 1
+
+    def rate(self) -> float:
+        """Return the factor of the learning rate: warm-up, constant, linear cool-down."""
+        warm = min(1.0, (self.step + 1) / self.warmup_steps)
+        left = (1 - self.share) / self.cooldown
+        return warm * max(0.03, min(1.0, left))
+
+    def count(self, samples: int) -> None:
+        """Note one optimiser step."""
+        self.step += 1
+        self.samples += samples
+
+    def log(self, **values: float) -> None:
+        """Append a line to the curve and print it."""
+        row = {
+            "step": self.step,
+            "samples": self.samples,
+            "seconds": round(self.elapsed_seconds, 1),
+            **{k: round(v, 5) for k, v in values.items()},
+        }
+        line = json.dumps(row)
+        with (self.folder / "curve.jsonl").open("a", encoding="utf-8") as curve:
+            curve.write(line + "\n")
+        print(line, flush=True)  # noqa: T201
+
+    def save_due(self) -> bool:
+        """Return whether it is time for a checkpoint."""
+        return time.monotonic() - self._saved > self.save_every_seconds
+
+    def save(self, state: Mapping[str, object]) -> None:
+        """Write last.pt atomically."""
+        counters = (self.step, self.samples, self.elapsed_seconds)
+        temporary = self.folder / "last.pt.tmp"
+        torch.save({"counters": counters, **state}, temporary)
+        temporary.replace(self.folder / "last.pt")
+        self._saved = time.monotonic()
+
+    def resume(self) -> dict[str, Tensor] | None:
+        """Return the state of last.pt and take up its counters; None for a fresh run."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "last.pt"
+        if not path.exists():
+            return None
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        self.step, self.samples, self.spent_seconds = state.pop("counters")
+        self._started = time.monotonic()
+        return state
+
+
+class Average:
+    """Exponential moving average of parameters; starts fast, settles at `decay`."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], decay: float = 0.998) -> None:
+        self.parameters = list(parameters)
+        self.values = [p.detach().clone() for p in self.parameters]
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Move towards the parameters after optimiser step `step`."""
+        decay = min(self.decay, (step + 1) / (step + 12))
+        torch._foreach_lerp_(self.values, [p.detach() for p in self.parameters], 1 - decay)  # pyright: ignore[reportPrivateUsage]
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchange averaged and live values; call twice around an evaluation or an export."""
+        for parameter, value in zip(self.parameters, self.values, strict=True):
+            live = parameter.detach().clone()
+            parameter.copy_(value)
+            value.copy_(live)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, base: float, factor: float) -> None:
+    """Set the learning rate of all groups."""
+    for group in optimizer.param_groups:
+        group["lr"] = base * factor
+
+
+def plain_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attend with two batched products; on the CPU its backward is much faster than SDPA's.
+
+    Args:
+        query: Shape (..., L, D).
+        key: Shape (..., S, D).
+        value: Shape (..., S, D).
+
+    Returns:
+        Shape (..., L, D).
+    """
+    scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+    return scores.softmax(-1) @ value

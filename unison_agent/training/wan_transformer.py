@@ -1,0 +1,60 @@
+"""A tiny WanVACETransformer3DModel, initialised so that it learns from scratch; it knows no data."""
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+if TYPE_CHECKING:
+    from diffusers import WanVACETransformer3DModel
+
+WIDTH = 256
+NUM_LAYERS = 8
+PATCH = 4  # latent cells a side; 16 pixels with the closed-form VAE
+MASK_CHANNELS = 16
+
+
+def make_transformer(latent_channels: int, text_dim: int) -> "WanVACETransformer3DModel":
+    """Return a fresh model of about ten million parameters.
+
+    The class's default initialisation is meant for loading weights over it. Here the time embedding
+    starts silent with small open gates, outputs start at zero, and VACE's own outputs at half strength:
+    they carry the absolute position (see closed_form_vae), so they must speak from the first step.
+    """
+    from diffusers import WanVACETransformer3DModel
+
+    model = WanVACETransformer3DModel(
+        patch_size=(1, PATCH, PATCH),
+        num_attention_heads=WIDTH // 64,
+        attention_head_dim=64,
+        in_channels=latent_channels,
+        out_channels=latent_channels,
+        text_dim=text_dim,
+        freq_dim=128,
+        ffn_dim=3 * WIDTH,
+        num_layers=NUM_LAYERS,
+        vace_layers=[0, NUM_LAYERS // 2],
+        vace_in_channels=2 * latent_channels + MASK_CHANNELS,
+        rope_max_seq_len=128,
+    )
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for embedding in (model.patch_embedding, model.vace_patch_embedding):
+        nn.init.xavier_uniform_(embedding.weight.flatten(1))
+        nn.init.zeros_(embedding.bias)
+    time = model.condition_embedder.time_embedder
+    for layer in (time.linear_1, time.linear_2):
+        nn.init.normal_(layer.weight, std=0.02)
+    nn.init.zeros_(model.condition_embedder.time_proj.weight)
+    for block in [*model.blocks, *model.vace_blocks]:
+        block.scale_shift_table.data.zero_()
+        block.scale_shift_table.data[:, [2, 5]] = 0.3  # the two gates
+        nn.init.normal_(block.attn2.to_out[0].weight, std=0.02)
+    model.scale_shift_table.data.zero_()
+    nn.init.zeros_(model.proj_out.weight)
+    nn.init.zeros_(model.proj_out.bias)
+    for block in model.vace_blocks:
+        block.proj_out.weight.data.mul_(0.5)
+    return model
