@@ -1,7 +1,5 @@
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import cast
 
@@ -105,8 +103,3 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(OutputError, match="cannot be written"):
         schema.write(tmp_path / "file")
-
-
-def test_it_is_a_command() -> None:
-    command = [sys.executable, "-m", "unison_agent.schema", "--check"]
-    assert subprocess.run(command, check=False).returncode == 0
