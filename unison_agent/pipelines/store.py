@@ -120,15 +120,18 @@ def _from_pretrained(root: Path, spec: "PipelineSpec") -> object:
     try:
         import torch
         from diffusers import WanVACEPipeline  # pyright: ignore[reportPrivateImportUsage]
+        from diffusers.utils import logging as hub_logging
     except ImportError as error:
         raise MissingDependencyError(error.name or "diffusers", extra="models") from error
     where = str(root / spec.folder) if spec.folder is not None else str(spec.repo)
     bare: dict[str, None] = {} if spec.text_encoder else {"tokenizer": None, "text_encoder": None}
+    shown = hub_logging.is_progress_bar_enabled()
+    hub_logging.disable_progress_bar()  # loading is told through `progress`
     try:
         return WanVACEPipeline.from_pretrained(  # pyright: ignore[reportUnknownMemberType]
             where,
             revision=spec.revision,
-            torch_dtype=getattr(torch, spec.dtype),
+            dtype=getattr(torch, spec.dtype),
             use_safetensors=True,
             local_files_only=spec.folder is not None,
             **bare,
@@ -139,6 +142,9 @@ def _from_pretrained(root: Path, spec: "PipelineSpec") -> object:
             hint = "Check the network and the revision; once fetched it loads offline."
             raise DownloadError(msg, hint=hint) from error
         raise WeightsError(msg) from error
+    finally:
+        if shown:
+            hub_logging.enable_progress_bar()
 
 
 def _place(pipe: object, device: str | None) -> None:

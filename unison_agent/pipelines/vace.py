@@ -48,6 +48,7 @@ class VacePipe(Protocol):
 
     transformer: VaceTransformer
     text_encoder: object | None
+    device: "torch.device"
     vae_scale_factor_spatial: int
     vae_scale_factor_temporal: int
     video_processor: object

@@ -68,7 +68,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 class Scorer(Protocol):
     """The part of the understanding model that is needed."""
 
-    def score(self, image: Medium, question: str, options: Sequence[str]) -> list[float]:
+    def score(self, medium: Medium, question: str, options: Sequence[str], /) -> list[float]:
         """Return the log-likelihood of each option as the answer."""
         ...
 

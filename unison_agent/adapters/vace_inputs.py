@@ -1,0 +1,182 @@
+"""How each of the nine generation tasks is put to Wan VACE: video, mask and references; it runs nothing.
+
+In a mask, white is what the model makes. What is given is at the granted size and number of frames, to the
+pixel: another size is accepted by the pipeline and misaligns the tokens.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import PIL.Image
+
+from unison_agent.adapters import frames
+from unison_agent.errors import GenerationError, MissingInputError, RequestError
+from unison_agent.media import MediaSet
+from unison_agent.preprocess.target import ClipMasks
+from unison_agent.tasks import (
+    GenerationCall,
+    GrantedImage,
+    GrantedVideo,
+    ImageControllableGeneration,
+    ImageEditing,
+    ImageReferenceGeneration,
+    ImageToVideo,
+    TextToImage,
+    TextToVideo,
+    VideoControllableGeneration,
+    VideoEditing,
+    VideoReferenceGeneration,
+)
+
+if TYPE_CHECKING:
+    from unison_agent.pipelines import LoadedPipeline
+
+_GRAY = (128, 128, 128)
+_WAN_FRAMES = 4  # every Wan VAE reads 4n + 1 frames, and drops what is over
+
+
+class MaskFinder(Protocol):
+    """Finds what the words of a call name."""
+
+    def __call__(self, frames: Sequence[PIL.Image.Image], target: str, /) -> ClipMasks:
+        """Return one mask a frame."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class VaceInputs:
+    """What WanVACEPipeline is given, apart from the prompt and the sampling values.
+
+    Attributes:
+        width: Pixels.
+        height: Pixels.
+        num_frames: Frames to come out; 1 for an image.
+        video: RGB, one a frame, at the size; None when nothing is given to start from.
+        mask: L, 0 or 255, one a frame of `video`; None makes all of it anew.
+        reference_images: RGB on white, at the size; None when there is none.
+        keep: Whether the black part of the mask must come out as it went in, to the pixel.
+        notes: What the user should know, in sentences.
+    """
+
+    width: int
+    height: int
+    num_frames: int
+    video: tuple[PIL.Image.Image, ...] | None = None
+    mask: tuple[PIL.Image.Image, ...] | None = None
+    reference_images: tuple[PIL.Image.Image, ...] | None = None
+    keep: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def vace_inputs(
+    call: GenerationCall,
+    granted: GrantedImage | GrantedVideo,
+    media: MediaSet,
+    find_mask: MaskFinder | None = None,
+) -> VaceInputs:
+    """Return what the pipeline needs for `call`.
+
+    Args:
+        call: The task and the handles of its media.
+        granted: Size and frames.
+        media: Where the handles are found.
+        find_mask: Finds the mask of an edit that has none.
+
+    Raises:
+        MissingInputError: An edit has no mask and none could be found.
+        RequestError: A handle is unknown, of the wrong kind, or does not fit.
+    """
+    num_frames = granted.num_frames if isinstance(granted, GrantedVideo) else 1
+    size = (granted.width, granted.height)
+    blank = VaceInputs(*size, num_frames)
+    match call:
+        case TextToImage() | TextToVideo():
+            return blank
+        case ImageControllableGeneration():
+            video = (frames.picture(media.image(call.control), size),)
+            return VaceInputs(*size, num_frames, video)
+        case VideoControllableGeneration():
+            video = frames.clip(media.video(call.control), num_frames, size)
+            return VaceInputs(*size, num_frames, video)
+        case ImageReferenceGeneration() | VideoReferenceGeneration():
+            images = tuple(frames.letterboxed(media.image(h), size) for h in call.references)
+            return VaceInputs(*size, num_frames, reference_images=images)
+        case ImageToVideo():
+            return _between(call, blank, media)
+        case ImageEditing():
+            video = (frames.picture(media.image(call.source), size),)
+            return _edit(call, blank, video, media, find_mask)
+        case VideoEditing():
+            video = frames.clip(media.video(call.source), num_frames, size)
+            return _edit(call, blank, video, media, find_mask)
+
+
+def _between(call: ImageToVideo, blank: VaceInputs, media: MediaSet) -> VaceInputs:
+    """Given frames keep black masks; the rest is gray under white ones."""
+    if blank.num_frames < 1 + _WAN_FRAMES:
+        msg = f"{call.task} was granted {blank.num_frames} frame(s); a clip has {1 + _WAN_FRAMES} at least."
+        raise RequestError(msg, hint="Ask for a longer clip, or for an image.")
+    size = (blank.width, blank.height)
+    video = [PIL.Image.new("RGB", size, _GRAY)] * blank.num_frames
+    mask = [PIL.Image.new("L", size, 255)] * blank.num_frames
+    for index, handle in ((0, call.first_frame), (-1, call.last_frame)):
+        if handle is not None:
+            video[index] = frames.picture(media.image(handle), size)
+            mask[index] = PIL.Image.new("L", size, 0)
+    return VaceInputs(*size, blank.num_frames, tuple(video), tuple(mask))
+
+
+def _edit(
+    call: ImageEditing | VideoEditing,
+    blank: VaceInputs,
+    video: tuple[PIL.Image.Image, ...],
+    media: MediaSet,
+    find_mask: MaskFinder | None,
+) -> VaceInputs:
+    size, notes = (blank.width, blank.height), ()
+    if call.mask is not None:
+        still = isinstance(call, ImageEditing)
+        given = media.image(call.mask) if still else media.medium(call.mask)
+        mask = frames.masks(given, blank.num_frames, size)
+    elif call.target is None or find_mask is None:
+        raise MissingInputError(
+            f"{call.task} has no mask, and the request does not name what to change.",
+            slot="mask",
+            question="What should change? Name it, or attach a mask that is white there.",
+        )
+    else:
+        found = find_mask(video, call.target)
+        mask = found.masks
+        notes = _missed(call.target, found, blank.num_frames)
+    return VaceInputs(*size, blank.num_frames, video, mask, keep=True, notes=notes)
+
+
+def _missed(target: str, found: ClipMasks, num_frames: int) -> tuple[str, ...]:
+    if not found.missed:
+        return ()
+    count = len(found.missed)
+    return (
+        f"{target!r} was not seen on {count} of {num_frames} frames; the nearest mask was used there.",
+    )
+
+
+def check_inputs(inputs: VaceInputs, pipeline: "LoadedPipeline") -> None:
+    """Refuse what WanVACEPipeline would crash on or silently change.
+
+    Raises:
+        RequestError: There are more references than the clip has room for.
+        GenerationError: The granted size or frames do not suit the pipeline, so the tool pack is wrong.
+    """
+    multiple, count = pipeline.size_multiple, inputs.num_frames
+    if inputs.width % multiple or inputs.height % multiple:
+        msg = f"{pipeline.name}: sides must be multiples of {multiple}, granted {inputs.width}x{inputs.height}."
+        raise GenerationError(msg, hint=f"Set multiple_of = {multiple} in the tool pack.")
+    if count % _WAN_FRAMES != 1:
+        msg = f"{pipeline.name}: it makes 4n + 1 frames, granted {count}."
+        raise GenerationError(msg, hint='Set frame_rule = "4n+1" in the tool pack.')
+    room = (count - 1) // pipeline.vae_temporal + 1
+    references = len(inputs.reference_images or ())
+    if references > room:
+        msg = f"{references} references for {count} frame(s): this model takes {room} at most."
+        raise RequestError(msg, hint="Leave some out, or ask for a longer clip.")

@@ -1,0 +1,212 @@
+"""The nine generation tasks on a WanVACEPipeline; it knows no packs, plans or other calls.
+
+What each task gives the pipeline is decided in `vace_inputs`; here it is run, reported and checked.
+"""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unison_agent.adapters import Output, frames
+from unison_agent.adapters.vace_inputs import MaskFinder, VaceInputs, check_inputs, vace_inputs
+from unison_agent.errors import (
+    ConnectorMismatchError,
+    GenerationError,
+    MissingDependencyError,
+    RequestError,
+    UnisonError,
+    WeightsError,
+)
+from unison_agent.media import Image, MediaSet, Medium, Video
+from unison_agent.progress import Progress, ProgressEvent
+from unison_agent.tasks import (
+    Generation,
+    Granted,
+    GrantedAnswer,
+    GrantedImage,
+    GrantedVideo,
+    TaskCall,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    from unison_agent.connector import Conditioning
+    from unison_agent.pipelines import LoadedPipeline
+
+__all__ = [
+    "NO_CONNECTOR",
+    "MaskFinder",
+    "VaceInputs",
+    "WanVaceAdapter",
+    "check_inputs",
+    "vace_inputs",
+]
+
+NO_CONNECTOR = "No connector: the pipeline's own text encoder read the prompt and saw no media."
+
+
+class WanVaceAdapter:
+    """Runs generation calls on one Wan VACE pipeline.
+
+    Args:
+        pipeline: Its lock is held while it runs.
+        find_mask: Finds the mask of edits that name their target; without it a mask must be attached.
+    """
+
+    def __init__(self, pipeline: "LoadedPipeline", find_mask: MaskFinder | None = None) -> None:
+        self._pipeline = pipeline
+        self._find_mask = find_mask
+
+    def run(
+        self,
+        call: TaskCall,
+        granted: Granted,
+        media: MediaSet,
+        conditioning: "Conditioning | None",
+        progress: Progress,
+    ) -> Output:
+        """Make the granted outputs, with seeds `seed`, `seed + 1`, ...
+
+        Raises:
+            RequestError: The call's media do not fit the task.
+            ConnectorMismatchError: The conditioning has another width than the transformer reads.
+            WeightsError: There is neither conditioning nor a text encoder.
+            GenerationError: The pipeline failed, or made something else than was granted.
+        """
+        if not isinstance(call, Generation) or isinstance(granted, GrantedAnswer):
+            msg = f"{call.task} granted as {granted.output}: this adapter makes images and clips."
+            raise RequestError(msg, hint="Give it to a tool with the answer adapter.")
+        inputs = vace_inputs(call, granted, media, self._find_mask)
+        check_inputs(inputs, self._pipeline)
+        prompt = _Prompt.of(call, conditioning, self._pipeline)
+        made: list[Medium] = []
+        with self._pipeline.lock:
+            for index in range(granted.num_outputs):
+                pixels = self._denoise(prompt, inputs, granted, index, progress)
+                progress(ProgressEvent("decode", index + 1, granted.num_outputs))
+                if inputs.keep and inputs.video is not None and inputs.mask is not None:
+                    pixels = frames.composited(pixels, inputs.video, inputs.mask)
+                made.append(_medium(pixels, granted))
+        notes = inputs.notes if conditioning is not None else (*inputs.notes, NO_CONNECTOR)
+        return Output(tuple(made), notes=notes)
+
+    def _denoise(
+        self,
+        prompt: "_Prompt",
+        inputs: VaceInputs,
+        granted: GrantedImage | GrantedVideo,
+        index: int,
+        progress: Progress,
+    ) -> NDArray[np.uint8]:
+        import torch
+
+        done, total = index * granted.steps, granted.num_outputs * granted.steps
+        stopped: list[BaseException] = []
+
+        def report(
+            _pipe: object, step: int, _time: object, kept: dict[str, object]
+        ) -> dict[str, object]:
+            try:
+                progress(ProgressEvent("denoise", done + min(step + 1, granted.steps), total))
+                if step + 1 >= granted.steps:
+                    progress(ProgressEvent("decode", index, granted.num_outputs))
+            except BaseException as error:
+                stopped.append(error)
+                raise
+            return kept
+
+        progress(ProgressEvent("denoise", done, total))
+        pipe, temporal = self._pipeline.pipe, self._pipeline.vae_temporal
+        finished = False
+        try:
+            output = pipe(
+                prompt=prompt.text,
+                negative_prompt=prompt.negative_text,
+                prompt_embeds=prompt.embeds,
+                negative_prompt_embeds=prompt.negative_embeds,
+                video=None if inputs.video is None else list(inputs.video),
+                mask=None if inputs.mask is None else list(inputs.mask),
+                reference_images=None
+                if inputs.reference_images is None
+                else list(inputs.reference_images),
+                width=inputs.width,
+                height=inputs.height,
+                # With a temporal factor of 1 the pipeline rounds every number up by one.
+                num_frames=inputs.num_frames - 1 if temporal == 1 else inputs.num_frames,
+                num_inference_steps=granted.steps,
+                guidance_scale=granted.guidance_scale,
+                # On the CPU, so that a seed gives the same noise on every device.
+                generator=torch.Generator("cpu").manual_seed(granted.seed + index),
+                output_type="np",
+                callback_on_step_end=report,
+            )
+            finished = True
+        except _PIPELINE_ERRORS as error:
+            if error in stopped or isinstance(error, UnisonError):
+                raise
+            msg = f"{self._pipeline.name} failed: {type(error).__name__}: {str(error).rstrip('.')}."
+            hint = "Ask for a smaller size or fewer frames." if "memory" in str(error) else None
+            raise GenerationError(msg, hint=hint) from error
+        finally:
+            if not finished:
+                pipe.maybe_free_model_hooks()
+        return _checked(output.frames, inputs, self._pipeline.name)
+
+
+_PIPELINE_ERRORS = (
+    RuntimeError, ValueError, TypeError, AssertionError, AttributeError, LookupError, NameError,
+    StopIteration, OSError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """The prompt in one of the two ways a pipeline takes it."""
+
+    text: str | None = None
+    negative_text: str | None = None
+    embeds: "torch.Tensor | None" = None
+    negative_embeds: "torch.Tensor | None" = None
+
+    @classmethod
+    def of(
+        cls, call: Generation, conditioning: "Conditioning | None", pipeline: "LoadedPipeline"
+    ) -> "_Prompt":
+        if conditioning is not None:
+            width = conditioning.prompt_embeds.shape[-1]
+            if width != pipeline.text_dim:
+                msg = f"The connector gives {width} channels; {pipeline.name} reads {pipeline.text_dim}."
+                raise ConnectorMismatchError(msg, hint="Use the connector trained for it.")
+            place = pipeline.pipe.device
+            return cls(
+                embeds=conditioning.prompt_embeds.to(place),
+                negative_embeds=conditioning.negative_prompt_embeds.to(place),
+            )
+        if not pipeline.has_text_encoder:
+            msg = f"{pipeline.name} has no text encoder, and its tool has no connector."
+            raise WeightsError(msg, hint="Name a connector in the tool pack.")
+        if find_spec("ftfy") is None:
+            raise MissingDependencyError("ftfy", extra="models")
+        return cls(text=call.prompt, negative_text=call.negative_prompt or "")
+
+
+def _checked(made: object, inputs: VaceInputs, name: str) -> NDArray[np.uint8]:
+    """Return the pipeline's frames as uint8 [num_frames, height, width, 3]."""
+    values = np.asarray(made, dtype=np.float32)
+    expected = (1, inputs.num_frames, inputs.height, inputs.width, 3)
+    if values.shape != expected:
+        raise GenerationError(f"{name} made an array of shape {values.shape}, expected {expected}.")
+    if not np.isfinite(values).all():
+        msg = f"{name} made values that are not numbers."
+        raise GenerationError(msg, hint="Try dtype = 'float32' in the tool pack, or less guidance.")
+    return (values[0].clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def _medium(pixels: NDArray[np.uint8], granted: GrantedImage | GrantedVideo) -> Medium:
+    if isinstance(granted, GrantedImage):
+        return Image.from_array(pixels[0])
+    return Video.from_frames(list(pixels), granted.fps)
