@@ -12,7 +12,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -220,12 +220,11 @@ def _pip_download(
 
 def _bytes_below(folder: Path, *, but: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            if path != but and path.is_file():
-                total += path.stat().st_size
-        except OSError:  # pip moved it meanwhile
-            continue
+    # pip moves files and removes folders meanwhile: os.walk skips what is gone, rglob raises.
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            with suppress(OSError):
+                total += path.stat().st_size if path != but else 0
     return total
 
 
