@@ -143,8 +143,10 @@ def base_folder(progress: Progress = silent, *, force: bool = False, offline: bo
         return folder
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers.utils import logging
 
     progress(ProgressEvent("load", 0, 1, "dequantizing the language model, once"))
+    logging.disable_progress_bar()  # told through `progress`
     with tempfile.TemporaryDirectory(dir=gguf.parent, prefix=".making-") as making:
         target = Path(making) / folder.name
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)

@@ -24,9 +24,14 @@ if TYPE_CHECKING:
         """What `condition` reads: the result of the understanding model's `read`."""
 
         @property
-        def states(self) -> Tensor: ...
+        def states(self) -> Tensor:
+            """Shape (B, L, hidden)."""
+            ...
+
         @property
-        def mask(self) -> Tensor: ...
+        def mask(self) -> Tensor:
+            """Shape (B, L), True where there is a token."""
+            ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +117,7 @@ class Resampler(nn.Module):
         self.input_norm = nn.LayerNorm(shape.hidden_size)
         self.input = nn.Linear(shape.hidden_size, width)
         self.queries = nn.Parameter(torch.randn(shape.num_queries, width) * 0.5)
-        self.layers = nn.ModuleList(
-            _Layer(width, shape.num_heads) for _ in range(shape.num_layers)
-        )
+        self.layers = nn.ModuleList(_Layer(width, shape.num_heads) for _ in range(shape.num_layers))
         self.output_norm = nn.LayerNorm(width)
         self.null = nn.Parameter(torch.randn(shape.num_queries, width) * 0.5)
 
@@ -167,7 +170,9 @@ class Connector:
             module.load_state_dict(values)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
             msg = f"{path} is not a connector that can be loaded: {error}."
-            raise WeightsError(msg, hint="Reinstall the package or train the connector again.") from error
+            raise WeightsError(
+                msg, hint="Reinstall the package or train the connector again."
+            ) from error
         return cls(module, contract)
 
     def save(self, path: Path) -> None:

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from unison_agent import compose, conversation, lora, pixels, weights
 from unison_agent.conversation import Seen, Tokens
-from unison_agent.errors import MissingDependencyError, RunCancelledError
+from unison_agent.errors import MissingDependencyError
 from unison_agent.media import Image, Medium, Video
 from unison_agent.progress import Progress, ProgressEvent, silent
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from numpy.typing import NDArray
     from torch import Tensor
     from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
@@ -168,6 +167,19 @@ class UnderstandingModel:
         states = output.hidden_states[self.layer].float() * inputs.mask[..., None]
         return HiddenStates(states.clone(), inputs.mask)
 
+    def states_for_training(
+        self, rows: Sequence[Tokens], media: Sequence[Frames]
+    ) -> "tuple[Tensor, Tensor, Tensor]":
+        """Return final hidden states with their graph (B, L, hidden), the ids and the mask (B, L)."""
+        inputs = self._inputs(rows, media)
+        output = self.model.model(
+            input_ids=inputs.ids,
+            attention_mask=inputs.mask.long(),
+            use_cache=False,
+            **_multimodal(inputs),
+        )
+        return output.last_hidden_state, inputs.ids, inputs.mask
+
     def answer(
         self,
         question: str,
@@ -258,7 +270,9 @@ class UnderstandingModel:
         return _Inputs(
             ids=pad_sequence(ids, batch_first=True, padding_value=_END_OF_TURN),
             types=pad_sequence([torch.tensor(row.types) for row in rows], batch_first=True),
-            mask=pad_sequence([torch.ones_like(i, dtype=torch.bool) for i in ids], batch_first=True),
+            mask=pad_sequence(
+                [torch.ones_like(i, dtype=torch.bool) for i in ids], batch_first=True
+            ),
             images=torch.cat(images).to(dtype) if images else None,
             image_grid=torch.tensor([[1, side, side]] * len(images)) if images else None,
             videos=torch.cat([c.flatten(0, 1) for c in clips]).to(dtype) if clips else None,
@@ -269,7 +283,7 @@ class UnderstandingModel:
 def frames_of(medium: Medium) -> Frames:
     """Return the frames of a medium that the tower sees, 64x64 each."""
     import numpy as np
-    from PIL import Image as PIL
+    from PIL import Image as PILImage
 
     match medium:
         case Image():
@@ -278,7 +292,7 @@ def frames_of(medium: Medium) -> Frames:
             kind, pictures = "video", medium.sample(VIDEO_FRAMES)
     side = (pixels.SIDE, pixels.SIDE)
     resized = [
-        p if p.size == side else p.resize(side, PIL.Resampling.BICUBIC, reducing_gap=3.0)
+        p if p.size == side else p.resize(side, PILImage.Resampling.BICUBIC, reducing_gap=3.0)
         for p in pictures
     ]
     return kind, np.stack([np.asarray(p, dtype=np.uint8) for p in resized])

@@ -70,7 +70,9 @@ def _outline(shape: Shape, side: int) -> Image.Image:
             t = np.linspace(0, 2 * math.pi, 200)
             x = 16 * np.sin(t) ** 3
             y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
-            points = [(n / 2 + a * n / 35, n * 0.46 - b * n / 35) for a, b in zip(x, y, strict=True)]
+            points = [
+                (n / 2 + a * n / 35, n * 0.46 - b * n / 35) for a, b in zip(x, y, strict=True)
+            ]
             draw.polygon(points, fill=255)
         case "diamond":
             draw.polygon([(n / 2, 0), (n * 0.85, n / 2), (n / 2, n), (n * 0.15, n / 2)], fill=255)

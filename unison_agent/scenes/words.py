@@ -200,13 +200,19 @@ def question(rng: random.Random, scene: Scene) -> Question:
     kinds += ["motion", "motion", "motion"] if moving is not None else []
     match rng.choice(kinds):
         case "color":
-            text = rng.choice(("What color is {}?", "what colour is {}", "Which color does {} have?"))
+            text = rng.choice(
+                ("What color is {}?", "what colour is {}", "Which color does {} have?")
+            )
             return Question(text.format(known), str(thing.color))
         case "ground":
             text = ("What color is the background?", "which colour is the background?")
             return Question(rng.choice(text), scene.background)
         case "count":
-            text = ("How many things are there?", "how many objects can you see?", "Count the objects.")
+            text = (
+                "How many things are there?",
+                "how many objects can you see?",
+                "Count the objects.",
+            )
             return Question(rng.choice(text), _COUNTS[len(scene.things)])
         case "place":
             text = rng.choice(("Where is {}?", "where is {} in the picture?"))
@@ -218,7 +224,11 @@ def question(rng: random.Random, scene: Scene) -> Question:
             other = rng.choice(absent)
             return Question(f"Is there {article(other)} {other}?", "no")
         case "motion":
-            text = ("Which way does it move?", "In which direction does it move?", "where does it go?")
+            text = (
+                "Which way does it move?",
+                "In which direction does it move?",
+                "where does it go?",
+            )
             return Question(rng.choice(text), str(moving.motion if moving else ""))
         case "describe":
             text = ("Describe the picture.", "describe this", "What can you see?", "caption this")
@@ -233,6 +243,7 @@ def question(rng: random.Random, scene: Scene) -> Question:
 
 EMPTY = "nothing"
 SUMMARY_LENGTH = 16
+NAME_POSITION = 2  # of the first thing
 SUMMARY_WORDS: tuple[str, ...] = (
     *sprites.NAMES, *sprites.COLORS, *sprites.SIZES, *OFFSETS,
     "up", "down", "still", "one", "two", "three", "background", "a", EMPTY,

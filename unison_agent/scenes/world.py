@@ -224,5 +224,7 @@ def random_scene(rng: random.Random, count: int | None = None, moving: bool = Fa
 
 def jittered(rng: random.Random, scene: Scene) -> Scene:
     """Return the same words' scene drawn anew: other pixel offsets, sides and tint."""
-    things = tuple(make_thing(rng, t.name, t.color, t.size, t.place, t.motion) for t in scene.things)
+    things = tuple(
+        make_thing(rng, t.name, t.color, t.size, t.place, t.motion) for t in scene.things
+    )
     return Scene(scene.background, things, rng.randint(-4, 4))

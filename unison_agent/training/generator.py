@@ -16,8 +16,8 @@ from typing import cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from unison_agent.connector import Resampler, Shape
 from unison_agent.scenes import world
@@ -103,7 +103,9 @@ def assemble(drawings: list[Drawing], basis: Basis) -> tuple[Tensor, Tensor]:
         if first.mask is None:
             mask = torch.ones(b, t, h * vae.PATCH, w * vae.PATCH)
         else:
-            mask = torch.from_numpy(np.stack([cast("np.ndarray", d.mask) for d in drawings])).float()
+            mask = torch.from_numpy(
+                np.stack([cast("np.ndarray", d.mask) for d in drawings])
+            ).float()
         kept, made = video * (1 - mask[:, None]), video * mask[:, None]
         parts = [vae.encode(kept, basis), vae.encode(made, basis), _pack_mask(mask)]
         control = torch.cat(parts, dim=1)
@@ -143,9 +145,7 @@ class Source:
         size = max(2, TOKENS_A_STEP // (16 * (num_frames + extra)))
         pool = self.pools[task]
         indices = [self.rng.randrange(len(pool)) for _ in range(size)]
-        drawings = [
-            drawing(task, pool_wording(task, i), self.rng, num_frames) for i in indices
-        ]
+        drawings = [drawing(task, pool_wording(task, i), self.rng, num_frames) for i in indices]
         latents, control = assemble(drawings, self.basis)
         states, mask = pool.batch(indices)
         return Batch(latents, control, states, mask)
@@ -153,9 +153,9 @@ class Source:
 
 def _fast_attention() -> None:
     """Let short sequences attend by plain products: on the CPU SDPA's backward costs half the step."""
-    fused = F.scaled_dot_product_attention
+    fused = functional.scaled_dot_product_attention
 
-    def attention(  # noqa: PLR0913 - the signature of torch's function
+    def attention(
         query: Tensor,
         key: Tensor,
         value: Tensor,
@@ -169,7 +169,7 @@ def _fast_attention() -> None:
             return fused(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)  # fmt: skip
         return plain_attention(query, key, value)
 
-    F.scaled_dot_product_attention = attention
+    functional.scaled_dot_product_attention = attention
 
 
 def main() -> None:
@@ -196,7 +196,9 @@ def main() -> None:
     connector = Resampler(Shape(hidden, TEXT_DIM)).to(device).train()
     parameters = [*transformer.parameters(), *connector.parameters()]
     average = Average(parameters)
-    optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(
+        parameters, lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.01
+    )
     if state is not None:
         transformer.load_state_dict(state["transformer"])  # pyright: ignore[reportArgumentType]
         connector.load_state_dict(state["connector"])  # pyright: ignore[reportArgumentType]
@@ -213,7 +215,7 @@ def main() -> None:
             }
         )
 
-    print({t: len(p) for t, p in source.pools.items()}, flush=True)  # noqa: T201
+    print({t: len(p) for t, p in source.pools.items()}, flush=True)
     means: dict[str, float] = {}
     while not budget.over:
         set_rate(optimizer, LEARNING_RATE, budget.rate())

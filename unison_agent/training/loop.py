@@ -72,7 +72,7 @@ class Budget:
         line = json.dumps(row)
         with (self.folder / "curve.jsonl").open("a", encoding="utf-8") as curve:
             curve.write(line + "\n")
-        print(line, flush=True)  # noqa: T201
+        print(line, flush=True)
 
     def save_due(self) -> bool:
         """Return whether it is time for a checkpoint."""

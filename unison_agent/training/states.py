@@ -101,7 +101,7 @@ def main() -> None:
         read = model.read_batch([w.text for w in said], seen)
         rows += [s[m].half() for s, m in zip(read.states, read.mask, strict=True)]
         if start % (CHUNK * 16) == 0:
-            print(f"{task} {start + len(said)}/{args.count}", flush=True)  # noqa: T201
+            print(f"{task} {start + len(said)}/{args.count}", flush=True)
     starts = torch.tensor([0, *(len(row) for row in rows)]).cumsum(0)
     args.out.mkdir(parents=True, exist_ok=True)
     temporary = args.out / f".{task}.safetensors"

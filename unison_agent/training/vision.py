@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from unison_agent import compose, pixels
 from unison_agent.scenes import words, world
@@ -112,7 +112,7 @@ class BatchedTower(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the outputs (B, 16, hidden of the language model) and the states halfway up."""
         tower = self.tower
-        hidden = F.linear(x, tower.patch_embed.proj.weight.flatten(1))
+        hidden = functional.linear(x, tower.patch_embed.proj.weight.flatten(1))
         halfway = hidden
         for i, block in enumerate(tower.blocks):
             hidden = hidden + self._attend(block.attn, block.norm1(hidden))
@@ -177,7 +177,7 @@ def main() -> None:
 
     def score(out: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         distance = torch.cdist(out.float(), vectors.expand(len(out), -1, -1)).pow(2) / scale
-        loss = F.cross_entropy(-8 * distance.flatten(0, 1), labels.flatten())
+        loss = functional.cross_entropy(-8 * distance.flatten(0, 1), labels.flatten())
         loss = loss + 2 * distance.gather(-1, labels[..., None]).mean()
         return loss, (distance.argmin(-1) == labels).float()
 
@@ -186,7 +186,7 @@ def main() -> None:
         row, thing = (spots >= 0).nonzero(as_tuple=True)
         logits = heads(halfway[row, spots[row, thing]]).float().unflatten(-1, (2, -1))
         wanted = torch.stack([labels[row, 4 * thing + 1], labels[row, 4 * thing + 2]], dim=1)
-        return F.cross_entropy(logits.flatten(0, 1), wanted.flatten())
+        return functional.cross_entropy(logits.flatten(0, 1), wanted.flatten())
 
     def save() -> None:
         budget.save(

@@ -1,0 +1,96 @@
+"""The nano world: pictures agree with what is said about them."""
+
+import random
+
+import numpy as np
+import pytest
+
+from unison_agent import pixels
+from unison_agent.scenes import sprites, words, world
+from unison_agent.scenes.world import Scene
+
+
+def star(**changes: object) -> Scene:
+    values = {"name": "star", "color": "red", "size": "large", "place": "left", "motion": "right"}
+    thing = world.make_thing(random.Random(0), **{**values, **changes})  # pyright: ignore[reportArgumentType]
+    return Scene("blue", (thing,))
+
+
+def center_x(scene: Scene, frame: int) -> float:
+    return float(np.nonzero(world.coverage(scene, 0, frame))[1].mean())
+
+
+def test_a_scene_shows_its_colours() -> None:
+    scene = star()
+    picture = world.draw(scene)
+    assert picture.shape == (64, 64, 3)
+    assert tuple(picture[0, 63]) == sprites.COLORS["blue"]
+    thing = scene.things[0]
+    assert tuple(picture[thing.y, thing.x]) == sprites.COLORS["red"]
+
+
+def test_things_move_as_they_say() -> None:
+    assert center_x(star(), 8) == pytest.approx(center_x(star(), 0) + 8 * world.SPEED, abs=1.5)
+    assert center_x(star(motion="left", place="right"), 8) < center_x(
+        star(motion="left", place="right"), 0
+    )
+
+
+def test_later_things_hide_earlier_ones() -> None:
+    below = world.make_thing(random.Random(0), "square", "red", "large", "center")
+    above = world.make_thing(random.Random(0), "circle", "green", "large", "center")
+    scene = Scene("white", (below, above))
+    hidden, shown = world.coverage(scene, 0), world.coverage(scene, 1)
+    assert not (hidden & shown).any()
+    depth = world.depth_map(scene)
+    assert depth[shown].min() > depth[hidden].max() > depth[~(hidden | shown)].max()
+
+
+@pytest.mark.parametrize("name", sprites.NAMES)
+def test_every_thing_is_visible_on_every_ground(name: str) -> None:
+    color = "red" if name in sprites.SHAPES else None
+    thing = world.make_thing(random.Random(0), name, color, "small", "center")
+    picture = world.draw(Scene("white", (thing,)))
+    edges = world.edge_map(picture)
+    assert (edges > 0).any()
+    box = world.bounding_box(world.coverage(Scene("white", (thing,)), 0))
+    assert box is not None
+    layout = world.layout_map(Scene("white", (thing,)))
+    assert (layout > 0).all(-1).sum() == (box[2] - box[0]) * (box[3] - box[1])
+
+
+def test_words_are_made_again_from_a_seed_and_vary() -> None:
+    def said(seed: int) -> list[str]:
+        rng = random.Random(seed)
+        return [words.image_request(rng, world.random_scene(rng)) for _ in range(200)]
+
+    assert said(1) == said(1)
+    assert len(set(said(1))) > 190
+
+
+def test_questions_have_the_scene_s_answers() -> None:
+    rng = random.Random(0)
+    for _ in range(400):
+        scene = world.random_scene(rng, moving=rng.random() < 0.5)
+        asked = words.question(rng, scene)
+        names = {t.name for t in scene.things}
+        if asked.text.startswith("Is there"):
+            noun = asked.text.removesuffix("?").split()[-1]
+            assert asked.answer == ("yes" if noun in names else "no")
+        assert asked.answer
+        assert len(words.summary(scene, moving=True)) == words.SUMMARY_LENGTH
+
+
+def test_jitter_keeps_the_words() -> None:
+    scene = world.random_scene(random.Random(5))
+    again = world.jittered(random.Random(6), scene)
+    assert words.plain_caption(again) == words.plain_caption(scene)
+    assert not np.array_equal(world.draw(again), world.draw(scene))
+
+
+def test_patches_of_a_flat_picture_differ_by_place() -> None:
+    flat = np.full((64, 64, 3), 128, np.uint8)
+    cut = pixels.patches(pixels.pairs([flat]))
+    assert cut.shape == (1, pixels.TOKENS, 1536)
+    assert len({tuple(row.tolist()) for row in cut[0]}) == pixels.TOKENS
+    assert pixels.pairs([flat] * 3).shape == (2, 2, 64, 64, 3)

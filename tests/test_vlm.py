@@ -1,0 +1,83 @@
+"""The understanding model on its real weights: text as the base, states, adapters, answers."""
+
+import numpy as np
+import pytest
+import torch
+
+from unison_agent import compose, conversation, pixels, vlm
+from unison_agent.errors import RunCancelledError
+from unison_agent.media import Image, Video
+from unison_agent.pipelines.store import NANO_FOLDER
+from unison_agent.progress import ProgressEvent
+from unison_agent.vlm import UnderstandingModel
+
+
+@pytest.fixture(scope="module")
+def model() -> UnderstandingModel:
+    return UnderstandingModel.load_nano(NANO_FOLDER, layer=20)
+
+
+def square(color: tuple[int, int, int]) -> Image:
+    picture = np.full((64, 64, 3), 245, np.uint8)
+    picture[16:48, 16:48] = color
+    return Image.from_array(picture)
+
+
+def test_text_logits_are_those_of_the_base_model(model: UnderstandingModel) -> None:
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(compose.base_folder(), dtype=torch.bfloat16)
+    ids = torch.tensor([conversation.asking(model.tokenizer, "What is the capital of France?").ids])
+    with torch.inference_mode():
+        expected = base(input_ids=ids).logits
+        got = model.model(input_ids=ids).logits[..., : expected.shape[-1]]
+    assert torch.equal(got, expected)
+
+
+def test_the_adapters_leave_no_trace_when_off(model: UnderstandingModel) -> None:
+    before = model.read("a red star").states
+    model.answer("What color is it?", [square((220, 50, 50))], max_new_tokens=2)
+    assert torch.equal(model.read("a red star").states, before)
+
+
+def test_states_depend_on_the_media(model: UnderstandingModel) -> None:
+    red = model.read("make it move", [square((220, 50, 50))]).states
+    blue = model.read("make it move", [square((60, 110, 220))]).states
+    assert red.shape == blue.shape
+    assert not torch.equal(red, blue)
+    assert red.shape[1] == model.read("make it move").states.shape[1] + pixels.TOKENS + 2
+
+
+def test_a_batch_reads_as_its_rows_do(model: UnderstandingModel) -> None:
+    picture = vlm.frames_of(square((220, 50, 50)))
+    both = model.read_batch(["a cat", "turn the square green"], [[], [picture]])
+    alone = model.read("a cat").states[0]
+    row = both.states[0][both.mask[0]]
+    assert torch.nn.functional.cosine_similarity(row, alone, dim=-1).min() > 0.99
+
+
+def test_video_is_seen_as_pairs_of_frames(model: UnderstandingModel) -> None:
+    frames = [np.full((48, 80, 3), 10 * i, np.uint8) for i in range(9)]
+    kind, seen = vlm.frames_of(Video.from_frames(frames, 8.0))
+    assert (kind, seen.shape) == ("video", (vlm.VIDEO_FRAMES, 64, 64, 3))
+    states = model.read("what moves?", [Video.from_frames(frames, 8.0), square((0, 0, 0))]).states
+    pairs = vlm.VIDEO_FRAMES // 2
+    text = model.read("what moves?").states.shape[1]
+    assert states.shape[1] == text + (pairs + 1) * pixels.TOKENS + 4
+
+
+def test_answers_are_words_and_can_be_cancelled(model: UnderstandingModel) -> None:
+    answer = model.answer("What is the capital of France?", max_new_tokens=24)
+    assert "Paris" in answer
+
+    def stop(event: ProgressEvent) -> None:
+        raise RunCancelledError(f"stopped at {event.done}")
+
+    with pytest.raises(RunCancelledError, match="stopped at"):
+        model.answer("Tell me a story.", max_new_tokens=50, progress=stop)
+
+
+def test_scores_prefer_what_is_there(model: UnderstandingModel) -> None:
+    scores = model.score(square((220, 50, 50)), "What color is the square?", ["red", "green"])
+    assert len(scores) == 2
+    assert all(s < 0 for s in scores)
