@@ -19,7 +19,7 @@ from pydantic import AwareDatetime, Field, ValidationError, model_validator
 from unison_agent.errors import MediaError, OutputError
 from unison_agent.media import DEFAULT_LIMITS, MediaSet
 from unison_agent.media.codec import read_tags
-from unison_agent.media.containers import Container, identify
+from unison_agent.media.containers import Container, check_whole, identify
 from unison_agent.media.image import DECODE_ERRORS, parse_image
 from unison_agent.media.sources import Blob, read_source
 from unison_agent.tasks import Granted, GrantedAnswer, MediaKind, Plan, Wire
@@ -193,6 +193,7 @@ def read(source: str | Path | bytes) -> Record | None:
 def read_blob(blob: Blob) -> Record | None:
     """As `read`, from bytes that were read already."""
     container = identify(blob.name, blob.data)
+    check_whole(blob.name, container, blob.data)
     text = _png_text(blob) if container in ("png", "apng") else _marked_text(blob, container)
     return None if text is None else _parse(blob.name, text)
 

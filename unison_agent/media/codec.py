@@ -8,7 +8,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import numpy as np
 import PIL.Image
@@ -20,6 +20,7 @@ from unison_agent.media.sources import Blob, Limits, check_length, check_pixels
 
 if TYPE_CHECKING:
     import av
+    from av import CodecContext
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
@@ -199,7 +200,9 @@ def _stream(file: "InputContainer", name: str) -> "VideoStream":
         msg = f"{name}: holds no video."
         raise UnsupportedMediaError(msg, hint="Attach an image or a clip; sound is not used.")
     stream = file.streams.video[0]
-    codec = stream.codec_context.codec.canonical_name
+    # PyAV has no context for what FFmpeg cannot decode, whatever its types say.
+    context = cast("CodecContext | None", stream.codec_context)
+    codec = "unknown" if context is None else context.codec.canonical_name
     if codec not in VIDEO_CODECS:
         msg = f"{name}: video codec {codec!r} is not allowed; allowed are {sorted(VIDEO_CODECS)}."
         raise UnsupportedMediaError(msg, hint="Re-encode the clip, e.g. as H.264.")

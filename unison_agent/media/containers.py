@@ -84,6 +84,11 @@ def describe(data: bytes) -> str:
     return _describe_text(data)
 
 
+def gif_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a GIF's canvas, in pixels; zeros when it ends before them."""
+    return int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
+
+
 def gif_frames(name: str, data: bytes) -> int:
     """Count the frames of a GIF by walking its blocks.
 

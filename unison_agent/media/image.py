@@ -16,8 +16,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from unison_agent.errors import MediaError, UnsupportedMediaError
-from unison_agent.media.containers import Container, identify, webp_header
+from unison_agent.errors import MediaError, MediaLimitError, UnsupportedMediaError
+from unison_agent.media.containers import Container, gif_size, identify, webp_header
 from unison_agent.media.sources import (
     DEFAULT_LIMITS,
     Blob,
@@ -187,7 +187,12 @@ def parse_image(blob: Blob, container: Container, limits: Limits) -> PIL.Image.I
         case "jpeg":
             pil = JpegImageFile(file)
         case "gif":
-            pil = GifImageFile(file)
+            # Pillow looks at the first frame here, and has a limit of its own for it.
+            check_pixels(blob.name, *gif_size(blob.data), limits)
+            try:
+                pil = GifImageFile(file)
+            except PIL.Image.DecompressionBombError as error:
+                raise MediaLimitError(f"{blob.name}: {error}") from error
         case "webp":
             # libwebp allocates the canvas as soon as it opens the file.
             header = webp_header(blob.name, blob.data)

@@ -114,27 +114,22 @@ def _read_path(source: str | Path, limits: Limits) -> Blob:
         raise UnsupportedMediaError(msg, hint="Download it and attach the file.")
     path = Path(source)
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise UnsupportedMediaError(f"{source} is a folder.", hint="Attach one file.")
+        if not stat.S_ISREG(mode):  # before it is opened: opening a pipe waits for a writer
+            raise UnsupportedMediaError(f"{source} is not a regular file.", hint="Attach a file.")
         with path.open("rb") as file:
-            return (
-                Blob(path.name, file.read(limits.max_bytes + 1)) if _regular(path) else _odd(path)
-            )
+            return Blob(path.name, file.read(limits.max_bytes + 1))
+    except MediaError:
+        raise
     except FileNotFoundError as error:
         msg = f"No such file: {str(source)!r}."
         raise MediaError(
             msg, hint="Check the path; it is taken from the current folder."
         ) from error
-    except IsADirectoryError as error:
-        raise UnsupportedMediaError(f"{source} is a folder.", hint="Attach one file.") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
         raise MediaError(f"{str(source)!r} could not be read: {error}.") from error
-
-
-def _regular(path: Path) -> bool:
-    return stat.S_ISREG(path.stat().st_mode)
-
-
-def _odd(path: Path) -> Blob:
-    raise UnsupportedMediaError(f"{path} is not a regular file.", hint="Attach a regular file.")
 
 
 def _read_stream(source: BinaryIO, limits: Limits) -> Blob:

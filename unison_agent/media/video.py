@@ -19,6 +19,7 @@ from unison_agent.media.containers import (
     Container,
     check_whole,
     gif_frames,
+    gif_size,
     identify,
     webp_header,
 )
@@ -122,6 +123,8 @@ class Video:
         check_whole(blob.name, container, blob.data)
         if container == "webp":
             return cls._from_webp(blob, limits)
+        if container == "gif":  # FFmpeg forgets a size that it finds too large
+            check_pixels(blob.name, *gif_size(blob.data), limits)
         info = probe(blob, container, limits)
         return cls(
             blob.name,
@@ -159,7 +162,7 @@ class Video:
         if len(sizes) > 1:
             raise RequestError(f"All frames of a video must have one size; got {sizes}.")
         width, height = sizes[0]
-        digest = hashlib.sha256(f"{pixels_sha256(*images)} {fps!r}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{pixels_sha256(*images)} {float(fps)!r}".encode()).hexdigest()
         return cls("video", digest, width, height, len(images), float(fps), MemoryClip(images))
 
     @classmethod

@@ -112,10 +112,11 @@ class Result:
     @property
     def outputs(self) -> tuple[Artifact, ...]:
         """The pictures and clips that no later step used: what was asked for."""
-        used = {handle for step in self.steps for handle in _handles(step.call)}
-        return tuple(
-            artifact for artifact in self.artifacts if f"step_{artifact.record.step}" not in used
-        )
+        found: list[Artifact] = []
+        for number, step in enumerate(self.steps, start=1):
+            used = {handle for later in self.steps[number:] for handle in _handles(later.call)}
+            found += [each for each in step.artifacts if f"step_{each.record.step}" not in used]
+        return tuple(found)
 
     @property
     def text(self) -> str | None:

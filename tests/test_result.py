@@ -1,0 +1,380 @@
+"""Results: saved whole or not at all, loaded back, shown."""
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import PIL.Image
+import pytest
+
+from unison_agent.errors import MediaError, OutputError
+from unison_agent.media import Image, MediaSet, Video
+from unison_agent.replay import Record
+from unison_agent.result import Artifact, Result, StepResult, Timings
+from unison_agent.tasks import (
+    Adjustment,
+    Granted,
+    GrantedAnswer,
+    GrantedImage,
+    GrantedVideo,
+    ImageToVideo,
+    ImageUnderstanding,
+    Plan,
+    Request,
+    TaskCall,
+    TextToImage,
+)
+
+SMALLER = Adjustment(
+    field="width", asked=100_000, granted=64, rule="size_range", reason="nano draws 64 pixels wide"
+)
+DRAW = TextToImage(task="text_to_image", prompt="a red star", width=100_000)
+MOVE = ImageToVideo(task="image_to_video", prompt="it moves", first_frame="step_1")
+ASK = ImageUnderstanding(task="image_understanding", question="What is it?")
+
+
+def star(shade: int = 255) -> Image:
+    pil = PIL.Image.new("RGB", (64, 64), (0, 0, 200))
+    pil.paste((shade, 0, 0), (16, 16, 48, 48))
+    return Image.from_pil(pil)
+
+
+def clip() -> Video:
+    return Video.from_frames([star(255 - 10 * step).rgb() for step in range(9)], 8)
+
+
+def granted_for(call: TaskCall, num_outputs: int = 1) -> Granted:
+    if isinstance(call, ImageUnderstanding):
+        return GrantedAnswer(output="text", tool="nano-answer", max_new_tokens=32)
+    common = {"width": 64, "height": 64, "steps": 12, "guidance_scale": 3.0, "seed": 7}
+    if isinstance(call, TextToImage):
+        fields = common | {"output": "image", "tool": "nano-image", "num_outputs": num_outputs}
+        return GrantedImage.model_validate(fields | {"adjustments": (SMALLER,)})
+    fields = common | {"output": "video", "tool": "nano-video", "num_outputs": num_outputs}
+    return GrantedVideo.model_validate(fields | {"num_frames": 9, "fps": 8})
+
+
+def result(*made: tuple[TaskCall, list[Image | Video] | str]) -> Result:
+    calls = tuple(call for call, _ in made)
+    plan = Plan(request=Request(text="draw it and so on"), steps=calls)
+    granted = tuple(
+        granted_for(call, len(out) if isinstance(out, list) else 1) for call, out in made
+    )
+    steps: list[StepResult] = []
+    for number, (call, out) in enumerate(made, start=1):
+        artifacts: list[Artifact] = []
+        if isinstance(out, list):
+            for index, medium in enumerate(out, start=1):
+                record = Record.of(
+                    plan=plan,
+                    granted=granted,
+                    profile="nano",
+                    weights=(),
+                    media=MediaSet.of(),
+                    step=number,
+                    index=index,
+                )
+                artifacts.append(Artifact(record.handle, medium, record))
+        text = out if isinstance(out, str) else None
+        timings = Timings(total_seconds=1.5)
+        own = granted[number - 1]
+        steps.append(StepResult(call, own, tuple(artifacts), text, ("no connector",), timings))
+    return Result(plan, tuple(steps), Timings(plan_seconds=0.5, total_seconds=2.0))
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# --- saving and loading --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".PNG"])
+def test_an_image_is_saved_without_loss_and_loaded_with_its_record(
+    tmp_path: Path, suffix: str
+) -> None:
+    made = result((DRAW, [star()]))
+    path = made.save(tmp_path / f"star{suffix}")
+    assert path == tmp_path / f"star{suffix}"
+    assert files(tmp_path) == [f"star{suffix}"]
+    loaded = Result.load(tmp_path / f"star{suffix}")
+    assert loaded.plan == made.plan
+    assert loaded.granted == made.granted
+    assert loaded.adjustments == (SMALLER,)
+    (artifact,) = loaded.steps[0].artifacts
+    assert artifact.record == made.artifacts[0].record
+    assert artifact.handle == "step_1"
+    assert loaded.image.pil.tobytes() == star().pil.tobytes()
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_a_clip_of_a_second_step_is_saved_and_loaded(tmp_path: Path, suffix: str) -> None:
+    made = result((DRAW, [star()]), (MOVE, [clip()]))
+    path = made.save(str(tmp_path / f"star{suffix}"))
+    assert isinstance(path, Path)
+    loaded = Result.load(path)
+    assert loaded.plan == made.plan
+    assert loaded.steps[0].call == MOVE
+    assert loaded.artifacts[0].handle == "step_2"
+    assert loaded.video.num_frames == 9
+    assert loaded.video.fps == pytest.approx(8, rel=0.02)
+
+
+def test_several_outputs_are_numbered(tmp_path: Path) -> None:
+    made = result((DRAW, [star(), star(200), star(100)]))
+    assert [artifact.handle for artifact in made.artifacts] == ["step_1_1", "step_1_2", "step_1_3"]
+    paths = made.save(tmp_path / "star.png")
+    assert isinstance(paths, tuple)
+    assert [path.name for path in paths] == ["star-1.png", "star-2.png", "star-3.png"]
+    assert Result.load(paths[1]).image.pil.tobytes() == star(200).pil.tobytes()
+    assert Result.load(paths[1]).artifacts[0].handle == "step_1_2"
+
+
+def test_the_suffix_chooses_among_images_clips_and_answers(tmp_path: Path) -> None:
+    made = result((DRAW, [star()]), (MOVE, [clip()]), (ASK, "A red star."))
+    assert [output.handle for output in made.outputs] == ["step_2"], "step_1 was made for step_2"
+    for name in ("a.png", "a.mp4", "a.txt", "a.json"):
+        made.save(tmp_path / name)
+    assert files(tmp_path) == ["a.json", "a.mp4", "a.png", "a.txt"]
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "A red star.\n"
+    assert Result.load(tmp_path / "a.png").artifacts[0].handle == "step_1"
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["steps"][2]["text"]
+
+
+def test_one_artifact_can_be_saved_alone(tmp_path: Path) -> None:
+    made = result((DRAW, [star(), star(90)]))
+    path = made.artifacts[1].save(tmp_path / "second.png")
+    assert Result.load(path).image.pil.tobytes() == star(90).pil.tobytes()
+    with pytest.raises(OutputError, match="cannot hold the output, which is of kind image"):
+        made.artifacts[0].save(tmp_path / "second.mp4")
+    with pytest.raises(OutputError, match="cannot hold the output, which is of kind video"):
+        result((MOVE, [clip()])).artifacts[0].save(tmp_path / "second.webp")
+    assert files(tmp_path) == ["second.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("star.jpg", "JPEG"),
+        ("star.avi", r"'\.avi' is not written"),
+        ("star", "no suffix"),
+        ("star.mp4", r"no video to write as \.mp4; it has image \(64x64\)"),
+        ("star.txt", "no answer"),
+    ],
+)
+def test_a_suffix_that_does_not_fit_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(OutputError, match=message):
+        result((DRAW, [star()])).save(tmp_path / name)
+    assert files(tmp_path) == []
+
+
+def test_an_existing_file_is_kept_unless_told(tmp_path: Path) -> None:
+    made = result((DRAW, [star(), star(1)]))
+    (tmp_path / "star-2.png").write_text("mine", encoding="utf-8")
+    with pytest.raises(OutputError, match=r"star-2\.png exists") as caught:
+        made.save(tmp_path / "star.png")
+    assert "overwrite=True" in str(caught.value)
+    assert files(tmp_path) == ["star-2.png"]
+    assert (tmp_path / "star-2.png").read_text(encoding="utf-8") == "mine"
+    made.save(tmp_path / "star.png", overwrite=True)
+    assert files(tmp_path) == ["star-1.png", "star-2.png"]
+
+
+def test_a_file_that_appears_meanwhile_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "star.png"
+
+    def encode_and_be_overtaken(image: Image) -> bytes:
+        target.write_text("mine", encoding="utf-8")
+        return encode(image)
+
+    encode = Image.png_bytes
+    monkeypatch.setattr(Image, "png_bytes", encode_and_be_overtaken)
+    with pytest.raises(OutputError, match="exists"):
+        result((DRAW, [star()])).save(target)
+    assert files(tmp_path) == ["star.png"]
+    assert target.read_text(encoding="utf-8") == "mine"
+
+    def no_links(source: Path, link: Path) -> None:
+        raise OSError(f"no links here: {source} {link}")
+
+    monkeypatch.setattr(os, "link", no_links)
+    target.unlink()
+    with pytest.raises(OutputError, match="exists"):
+        result((DRAW, [star()])).save(target)
+    monkeypatch.setattr(Image, "png_bytes", encode)
+    target.unlink()
+    result((DRAW, [star()])).save(target)
+    assert files(tmp_path) == ["star.png"]
+
+
+def test_folders_that_cannot_be_written_are_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    (tmp_path / "folder.png").mkdir()
+
+    made = result((MOVE, [_explosive(AssertionError("encoded too early"))]))
+    for target, message in (
+        (tmp_path / "missing" / "a.mp4", "does not exist"),
+        (tmp_path / "file" / "a.mp4", "is not a folder"),
+        (tmp_path / "file" / "deeper" / "a.mp4", "does not exist"),
+    ):
+        with pytest.raises(OutputError, match=message):
+            made.save(target)
+    with pytest.raises(OutputError, match="is a folder"):
+        result((DRAW, [star()])).save(tmp_path / "folder.png", overwrite=True)
+    assert files(tmp_path) == ["file", "folder.png"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that refuses root too")
+def test_a_disk_that_refuses_is_an_output_error() -> None:
+    with pytest.raises(OutputError, match=r"could not be written|not writable"):
+        result((DRAW, [star()])).save("/proc/self/star.png")
+
+
+def test_a_closed_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The tests may run as root, for whom every folder is open; the answer of the system is set.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    with pytest.raises(OutputError, match="is not writable"):
+        result((DRAW, [star()])).save(tmp_path / "star.png")
+
+
+class _Interrupted:
+    """A clip whose second frame does not come."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def frames(self) -> Iterator[PIL.Image.Image]:
+        yield star().rgb()
+        raise self.error
+
+
+def _explosive(error: BaseException) -> Video:
+    return replace(clip(), clip=_Interrupted(error))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MediaError("damaged"), MemoryError()])
+@pytest.mark.parametrize("there", [True, False])
+def test_no_half_file_when_encoding_stops(
+    tmp_path: Path, error: BaseException, there: bool
+) -> None:
+    if there:
+        (tmp_path / "a.mp4").write_text("before", encoding="utf-8")
+    with pytest.raises(type(error)):
+        result((MOVE, [_explosive(error)])).save(tmp_path / "a.mp4", overwrite=True)
+    assert files(tmp_path) == (["a.mp4"] if there else [])
+    assert not there or (tmp_path / "a.mp4").read_text(encoding="utf-8") == "before"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(KeyboardInterrupt(), KeyboardInterrupt), (OSError(28, "full"), OutputError)],
+)
+def test_no_half_file_when_writing_stops(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    expected: type[BaseException],
+) -> None:
+    written: list[int] = []
+
+    def stop_at_the_second(descriptor: int) -> None:
+        written.append(descriptor)
+        if len(written) == 2:
+            raise error
+
+    monkeypatch.setattr(os, "fsync", stop_at_the_second)
+    with pytest.raises(expected):
+        result((DRAW, [star(), star(9)])).save(tmp_path / "a.png")
+    assert files(tmp_path) == []
+
+
+def test_files_without_a_record_are_not_results(tmp_path: Path) -> None:
+    path = tmp_path / "other.png"
+    path.write_bytes(star().png_bytes())
+    with pytest.raises(OutputError, match="no record"):
+        Result.load(path)
+    with pytest.raises(MediaError, match="No such file"):
+        Result.load(tmp_path / "missing.png")
+
+
+def test_a_truncated_result_is_a_media_error(tmp_path: Path) -> None:
+    path = result((DRAW, [star()])).save(tmp_path / "star.png")
+    assert isinstance(path, Path)
+    path.write_bytes(path.read_bytes()[:150])
+    with pytest.raises(MediaError, match="cut short"):
+        Result.load(path)
+
+
+# --- looking at it -------------------------------------------------------------------------------
+
+
+def test_shortcuts_speak_of_the_last_step_that_made_some() -> None:
+    made = result((DRAW, [star(1), star(2)]), (DRAW, [star(3), star(4)]), (ASK, "Two stars."))
+    assert made.image == star(3)
+    assert made.text == "Two stars."
+    assert made.granted.output == "text"
+    assert made.adjustments == (SMALLER, SMALLER)
+    assert made.notes == ("no connector",)
+    assert len(made.outputs) == len(made.artifacts) == 4
+    with pytest.raises(OutputError, match="no video; it has image"):
+        _ = made.video
+    with pytest.raises(OutputError, match="no image; it has an answer"):
+        _ = result((ASK, "A star.")).image
+
+
+def test_json_holds_everything_but_pixels() -> None:
+    made = result((DRAW, [star()]), (MOVE, [clip()]))
+    content = json.loads(made.to_json())
+    assert content["plan"]["steps"][0]["task"] == "text_to_image"
+    first, second = content["steps"]
+    assert first["artifacts"] == [
+        {
+            "handle": "step_1",
+            "kind": "image",
+            "sha256": star().sha256,
+            "width": 64,
+            "height": 64,
+        }
+    ]
+    assert (second["artifacts"][0]["num_frames"], second["artifacts"][0]["fps"]) == (9, 8.0)
+    assert first["granted"]["adjustments"][0]["asked"] == 100_000
+    assert content["timings"]["total_seconds"] == 2.0
+
+
+def test_a_notebook_shows_images_clips_and_text() -> None:
+    one = result((DRAW, [star()]))._repr_mimebundle_()
+    assert Image.open(base64.b64decode(one["image/png"])).pil.tobytes() == star().pil.tobytes()
+    assert "100000" in one["text/plain"]
+    several = result((DRAW, [star(), star(3)]))._repr_mimebundle_()
+    assert several["text/html"].count("<img") == 2
+    moving = result((DRAW, [star()]), (MOVE, [clip()]))._repr_mimebundle_()
+    data = moving["text/html"].partition("data:video/mp4;base64,")[2].partition('"')[0]
+    assert Video.open(base64.b64decode(data)).num_frames == 9
+    answer = result((ASK, "<b>A star"))._repr_mimebundle_()
+    assert answer == {"text/plain": "1. image_understanding: <b>A star (1.5 s)\n   no connector"}
+    both = result((DRAW, [star()]), (ASK, "<b>A star"))._repr_mimebundle_()
+    assert "&lt;b&gt;A star" in both["text/html"]
+
+
+def test_a_long_clip_is_named_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unison_agent.result.display.INLINE_BYTES", 100)
+    html = result((MOVE, [clip()]))._repr_mimebundle_()["text/html"]
+    assert "64x64, 9 frames at 8 fps" in html
+    assert "base64" not in html
+
+
+def test_repr_is_a_summary() -> None:
+    text = repr(result((DRAW, [star()]), (MOVE, [clip()])))
+    assert "1. text_to_image: 64x64 (1.5 s)" in text
+    assert "width: asked 100000, granted 64: nano draws 64 pixels wide" in text
+    assert "2. image_to_video: 64x64, 9 frames at 8 fps (1.5 s)" in text
+
+
+def test_timings_add_up() -> None:
+    total = Timings(plan_seconds=1, total_seconds=2) + Timings(denoise_seconds=3, total_seconds=4)
+    assert total == Timings(plan_seconds=1, denoise_seconds=3, total_seconds=6)
