@@ -73,6 +73,11 @@ class FlatScene:
             found |= region.pixels
         return found
 
+    @property
+    def contrast(self) -> NDArray[np.int64]:
+        """How far each pixel is from the ground, in its most different channel; 0 to 255."""
+        return np.abs(self.picture.astype(np.int64) - self.ground).max(-1)
+
     def alone(self, region: Region) -> Image.Image:
         """Return the picture with `region` as its only thing."""
         canvas = np.empty_like(self.picture)
@@ -94,7 +99,7 @@ def flat_scene(image: Image.Image) -> FlatScene | None:
     ground = np.median(border, axis=0)
     if (np.abs(border - ground).max(-1) <= _NEAR_GROUND).mean() < _FLAT_BORDER:
         return None
-    stands_out = np.abs(picture - ground).max(-1) > _STANDS_OUT
+    stands_out = _without_holes(np.abs(picture - ground).max(-1) > _STANDS_OUT)
     r, g, b = (round(float(channel)) for channel in ground)
     return FlatScene(picture, (r, g, b), tuple(_gathered(parts(picture, stands_out))))
 
@@ -126,7 +131,7 @@ def merged(picture: NDArray[np.uint8], regions: list[Region]) -> Region:
 def grown(mask: Mask, pixels: int = 1) -> Mask:
     """Return `mask` wider by `pixels` on every side."""
     for _ in range(pixels):
-        mask = _neighbourhood_max(mask)
+        mask = neighbourhood_max(mask)
     return mask
 
 
@@ -173,7 +178,8 @@ def color_names(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     )
 
 
-def _neighbourhood_max(values: NDArray[_Number]) -> NDArray[_Number]:
+def neighbourhood_max(values: NDArray[_Number]) -> NDArray[_Number]:
+    """Return for each pixel the largest value of it and its eight neighbours."""
     tall = np.pad(values, ((1, 1), (0, 0)))
     values = np.maximum(np.maximum(tall[:-2], tall[1:-1]), tall[2:])
     wide = np.pad(values, ((0, 0), (1, 1)))
@@ -185,10 +191,17 @@ def _labels(mask: Mask) -> NDArray[np.int64]:
     numbers = np.arange(1, mask.size + 1, dtype=np.int64).reshape(mask.shape)
     labels = np.where(mask, numbers, 0)
     while True:
-        spread = np.where(mask, _neighbourhood_max(labels), 0)
+        spread = np.where(mask, neighbourhood_max(labels), 0)
         if np.array_equal(spread, labels):
             return labels
         labels = spread
+
+
+def _without_holes(mask: Mask) -> Mask:
+    """Return `mask` with what it encloses: parts of a thing may have the ground's colour."""
+    wide = np.pad(~mask, 1, constant_values=True)
+    labels = _labels(wide)
+    return (labels != labels[0, 0])[1:-1, 1:-1]
 
 
 def _gathered(regions: list[Region]) -> list[Region]:
@@ -198,7 +211,7 @@ def _gathered(regions: list[Region]) -> list[Region]:
         near = [
             i
             for i, other in enumerate(kept)
-            if region.area < 0.2 * other.area and _close(region, other)
+            if _within(region, other) or (region.area < 0.2 * other.area and _close(region, other))
         ]
         if near:
             other = kept[near[0]]
@@ -221,6 +234,14 @@ def _joined(small: Region, large: Region) -> Region:
         for s, t in zip(small.color, large.color, strict=True)
     )
     return Region(small.pixels | large.pixels, box, area, (r, g, b))
+
+
+def _within(small: Region, large: Region) -> bool:
+    """Return whether half of the one box lies in the other."""
+    left, top = max(small.box[0], large.box[0]), max(small.box[1], large.box[1])
+    right, bottom = min(small.box[2], large.box[2]), min(small.box[3], large.box[3])
+    shared = max(0, right - left) * max(0, bottom - top)
+    return 2 * shared >= (small.box[2] - small.box[0]) * (small.box[3] - small.box[1])
 
 
 def _close(a: Region, b: Region) -> bool:

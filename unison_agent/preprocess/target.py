@@ -26,6 +26,7 @@ from unison_agent.preprocess.regions import (
     flat_scene,
     grown,
     merged,
+    neighbourhood_max,
     padded_box,
     parts,
 )
@@ -269,12 +270,12 @@ def _mask(scene: FlatScene, region: Region) -> Mask:
 
 
 def _ground_mask(scene: FlatScene) -> Mask:
-    """Return all but the things; their soft rim holds the old ground's colour and goes with it."""
-    kept = np.zeros(scene.picture.shape[:2], np.bool_)
-    for region in scene.regions:
-        core = ~grown(~region.pixels)
-        kept |= core if core.any() else region.pixels
-    return ~kept
+    """Return all but the things; the soft rim that is more ground than thing goes with the ground."""
+    things = scene.foreground
+    contrast = scene.contrast
+    rim = things & grown(~things)
+    soft = rim & (2 * contrast <= neighbourhood_max(contrast))
+    return ~things | soft
 
 
 def _box_area(region: Region) -> int:
