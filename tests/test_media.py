@@ -52,6 +52,10 @@ def animated(suffix: str, count: int = 5, milliseconds: int = 100) -> bytes:
     return saved(first, suffix, save_all=True, append_images=rest, duration=milliseconds, loop=0)
 
 
+def encodable(pil: PIL.Image.Image) -> av.VideoFrame:
+    return av.VideoFrame.from_ndarray(np.asarray(pil), format="rgb24")
+
+
 def clip(
     container: str, codec: str, count: int = 9, *, rotation: int = 0, rate: Fraction | int = 8
 ) -> bytes:
@@ -63,8 +67,7 @@ def clip(
         if rotation:
             stream.set_display_rotation(rotation)
         for pil in frames(count):
-            frame = av.VideoFrame.from_image(pil)  # pyright: ignore[reportUnknownVariableType]
-            file.mux(stream.encode(frame))  # pyright: ignore[reportUnknownArgumentType]
+            file.mux(stream.encode(encodable(pil)))
         file.mux(stream.encode(None))
     return buffer.getvalue()
 
@@ -231,6 +234,29 @@ def test_rotated_clips_are_turned_upright(degrees: int) -> None:
     expected = picture().rotate(degrees, expand=True)
     assert (video.width, video.height) == expected.size
     assert difference(next(video.frames()), expected) < 12
+
+
+def test_a_clip_that_changes_size_is_refused_where_it_does() -> None:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="webm") as file:
+        stream = file.add_stream("libvpx", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number, size in enumerate(((64, 48), (32, 32))):
+            encoder = av.VideoCodecContext.create("libvpx", "w")
+            encoder.width, encoder.height, encoder.pix_fmt = *size, "yuv420p"
+            encoder.time_base = Fraction(1, 8)
+            (packet,) = [*encoder.encode(encodable(picture(0, size))), *encoder.encode(None)]  # pyright: ignore[reportUnknownVariableType]
+            packet.stream, packet.time_base = stream, Fraction(1, 8)
+            packet.pts = packet.dts = number
+            file.mux(packet)
+    video = Video.open(buffer.getvalue())
+    with pytest.raises(MediaError, match=r"size changes .* at frame 1"):
+        list(video.frames())
+
+
+def test_tags_in_another_encoding_do_not_matter() -> None:
+    data = Video.from_frames(frames(2), 8).mp4_bytes({"comment": "holiday"})
+    assert Video.open(data.replace(b"holiday", b"h\xf6liday")).num_frames == 2
 
 
 def test_sample_spreads_evenly_from_first_to_last() -> None:
