@@ -199,14 +199,25 @@ def tools(json: Json = False, profile: Profile = "nano", debug: Debug = False) -
 @told
 def schema(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail on drift.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The folder to write.")] = None,
     debug: Debug = False,
 ) -> None:
     """Write the JSON Schemas of all wire types, or check that they are up to date."""
     del debug
-    from unison_agent.schema import main as write
+    from unison_agent._resources import data
+    from unison_agent.schema import drift, write
 
-    code = write(["--check"] if check else [])
-    raise typer.Exit(code)
+    if not check:
+        folder = Path(str(data("schemas"))) if out is None else out
+        write(folder)
+        _out().print(f"[bold green]saved[/] {escape(str(folder))}")
+        return
+    different = drift()
+    for name in different:
+        _err().print(f"[bold red]drift[/]: {name} differs from the models.")
+    if different:
+        raise typer.Exit(1)
+    _out().print("The schemas match the models.")
 
 
 @app.command()
