@@ -1,0 +1,59 @@
+"""Finds the words of an English edit that name what is changed; knows nothing of tasks or models.
+
+It is used to label training data, so it prefers silence to a wrong answer: an edit whose wording it does
+not know gets no target.
+"""
+
+import re
+
+_COLOURS = (
+    "red|orange|yellow|green|blue|purple|pink|brown|black|white|gr[ae]y|teal|turquoise|violet|gold|silver"
+    "|golden|beige|cream|navy|crimson|scarlet|lime|magenta|cyan|maroon"
+)
+_STOP = (
+    r"(?= (?:with|by|for|into|to|so|but|without|except|wherever|and|while|as|until|when|because|using|please|pls|throughout|too"
+    r"|instead|like|keeping|leaving|if|then|in (?:every|all|each|this|the (?:image|picture|photo|clip|video"
+    r"|footage|first|second|last))|(?:image|video)_\d)\b|[,.;:!?(\n]|$)"
+)
+_THING = r"(?P<thing>[^,.;:!?(\n]{2,60}?)"
+_PATTERNS: tuple[re.Pattern[str], ...] = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"\b(?:replace|swap|substitute|exchange|switch)(?: out)? {_THING} (?:with|by|for|to|against)\b",
+        rf"\b(?:turn|change|convert|transform) {_THING}(?: colou?r)? (?:in)?to\b",
+        rf"\b(?:recolou?r|repaint|paint|dye|tint|colou?r|stain) {_THING} "
+        rf"(?:(?:in )?(?:a |bright |dark |light |deep |pale |matte |soft )*(?:{_COLOURS})\b|to\b|in\b)",
+        rf"\b(?:turn|make|change) {_THING} (?:all |bright |dark |light |deep |pale |hot )*(?:{_COLOURS})\b",
+        rf"\b(?:remove|erase|delete|get rid of|take out|take away|wipe out|eliminate|cut out|clone out)"
+        rf" {_THING}{_STOP}",
+        rf"\b(?:take|cut|edit|clone|wipe) {_THING} (?:out|away)\b",
+        rf"\b(?:make|let) {_THING} (?:look |much |a bit |a little |slightly |far |twice as )?"
+        r"(?:bigger|smaller|larger|taller|shorter|wider|brighter|darker|shinier|thinner|thicker|rounder)\b",
+        r"\b(?:give) (?P<thing>(?:the|his|her|their|my|our) [\w-]+(?: [\w-]+)?) (?:an?|some|\w+er)\b",
+        rf"\b(?:blur|sharpen|enlarge|shrink|brighten|darken|lighten|hide) {_THING}{_STOP}",
+        r"\b(?P<thing>[\w-]+) should be (?:an? |the )?[\w-]+",
+    )
+)
+_NO_THING = re.compile(
+    r"^(?:it|this|that|these|those|them|him|her|me|us|everything|anything|something|things|all|what.*|one|everyone.*|day|\d.*"
+    r"|the (?:image|picture|photo|clip|video|footage|film|scene|whole .*|rest|first|second|last|third|one"
+    r"|mask\w*|marked .*|selected .*|white .*|area.*|region.*|spot|part.*)|.*\bmask.*|.*_\d.*|.*[{}].*"
+    r"|(?:image|picture|photo|clip|video|footage|scene)|.*\b(?:if|you|please|i|is|are|be)\b.*)$",
+    re.IGNORECASE,
+)
+_ARTICLE = re.compile(r"^(?:all (?:of )?)?(?:(?:the|an?|this|that|these|those) )+", re.IGNORECASE)
+
+
+def find_target(edit: str) -> str | None:
+    """Return the words of `edit` that name what is changed, without article, or None if unsure."""
+    hits = [match for pattern in _PATTERNS if (match := pattern.search(edit))]
+    if not hits:
+        return None
+    match = min(hits, key=lambda hit: (hit.start(), hit.end()))
+    thing = match.group("thing").strip()
+    if _NO_THING.match(thing) or len(thing.split()) > 9:
+        return None
+    bare = _ARTICLE.sub("", thing).strip(" '\"-")
+    if re.search(r" (?:an?|from)$", bare):
+        bare = bare.rsplit(" ", 1)[0]
+    return bare if bare and not _NO_THING.match(bare) else None

@@ -1,0 +1,336 @@
+"""Words for flat icon scenes: things, scenes, motions, settings; knows no task and renders nothing.
+
+The scenes are those nano can draw: shapes and icons with a colour, a size and a place, on a coloured
+background, perhaps moving.
+"""
+
+import random
+import re
+from dataclasses import dataclass, field
+
+from unison_agent.grammar import FieldValue, Slot
+from unison_agent.tasks import MediaKind
+
+SHAPES = [
+    "circle",
+    "square",
+    "triangle",
+    "star",
+    "heart",
+    "diamond",
+    "ring",
+    "cross",
+    "hexagon",
+    "pentagon",
+    "oval",
+    "crescent",
+    "arrow",
+]
+ICONS = [
+    "cat",
+    "dog",
+    "lion",
+    "rocket",
+    "apple",
+    "fish",
+    "tree",
+    "house",
+    "car",
+    "bird",
+    "flower",
+    "moon",
+    "sun",
+    "banana",
+    "boat",
+    "bus",
+    "butterfly",
+    "cherry",
+    "cloud",
+    "crab",
+    "crown",
+    "cupcake",
+    "duck",
+    "elephant",
+    "fox",
+    "frog",
+    "ghost",
+    "guitar",
+    "key",
+    "ladybug",
+    "leaf",
+    "lemon",
+    "monkey",
+    "mushroom",
+    "owl",
+    "panda",
+    "pear",
+    "penguin",
+    "pig",
+    "pizza",
+    "rabbit",
+    "robot",
+    "snail",
+    "snowman",
+    "strawberry",
+    "tiger",
+    "train",
+    "turtle",
+    "umbrella",
+    "whale",
+    "airplane",
+    "balloon",
+    "bear",
+    "bee",
+    "bicycle",
+    "bell",
+    "candle",
+    "carrot",
+    "cow",
+    "dolphin",
+    "grapes",
+    "hat",
+    "horse",
+]
+COLOURS = [
+    "red",
+    "green",
+    "blue",
+    "yellow",
+    "orange",
+    "purple",
+    "pink",
+    "black",
+    "white",
+    "gray",
+    "brown",
+    "cyan",
+    "teal",
+    "navy",
+    "gold",
+    "lime",
+    "magenta",
+]
+PLACES = [
+    "at the left",
+    "on the left",
+    "on the right",
+    "at the right",
+    "at the top",
+    "at the bottom",
+    "in the center",
+    "in the middle",
+    "in the top left corner",
+    "in the top right",
+    "at the bottom left",
+    "in the bottom right corner",
+    "in the centre",
+    "at the top right",
+    "upper left",
+    "lower right",
+    "on the left side",
+    "near the bottom",
+]
+SIZES = ["small", "big", "large", "tiny", "huge", "little", "medium", "giant"]
+DIRECTIONS = ["left", "right", "up", "down"]
+MOTIONS = [
+    "moving {d}",
+    "moving to the {d}",
+    "sliding {d}",
+    "going {d}",
+    "drifting {d}",
+    "flying {d}",
+    "that moves {d}",
+    "floating {d}",
+    "gliding {d}",
+    "which slides {d}",
+    "travelling {d}",
+    "shifting slowly {d}",
+    "moving {d} slowly",
+    "that goes {d}",
+]
+VERBS = ["move", "slide", "go", "fly", "drift", "float", "glide", "travel", "roll"]
+NUMBER_WORDS = {
+    1: "one",
+    2: "two",
+    3: "three",
+    4: "four",
+    5: "five",
+    8: "eight",
+    9: "nine",
+    12: "twelve",
+}
+
+
+@dataclass(slots=True)
+class Example:
+    """One request under construction.
+
+    Attributes:
+        text: The request, with `{m0}` where the first attachment is named, and so on.
+        media: Kinds of what is attached, in order.
+        task: The task, or the empty slot when something is missing.
+        roles: Role to attachment index (0-based), or indices.
+        stated: The other fields.
+    """
+
+    text: str
+    media: tuple[MediaKind, ...]
+    task: str
+    roles: dict[str, int | list[int]] = field(default_factory=dict[str, int | list[int]])
+    stated: dict[str, FieldValue] = field(default_factory=dict[str, FieldValue])
+    missing: Slot | None = None
+
+
+def with_article(noun: str) -> str:
+    """Return the noun with "a" or "an"."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def colour(rng: random.Random) -> str:
+    """Return a colour, seldom with a shade."""
+    hue = rng.choice(COLOURS)
+    return f"{rng.choice(('light', 'dark', 'bright'))} {hue}" if rng.random() < 0.1 else hue
+
+
+def thing(rng: random.Random, *, coloured: float = 0.6, sized: float = 0.2) -> str:
+    """Return a noun with perhaps a size and a colour: "small red star"; icons have colours seldom."""
+    shape = rng.random() < 0.6
+    noun = rng.choice(SHAPES if shape else ICONS)
+    hue = f"{colour(rng)} " if rng.random() < (coloured if shape else coloured / 3) else ""
+    size = f"{rng.choice(SIZES)} " if rng.random() < sized else ""
+    return f"{size}{hue}{noun}"
+
+
+def background(rng: random.Random) -> str:
+    """Return a background in one of many wordings: "on a blue background"."""
+    hue = colour(rng)
+    return rng.choice(
+        (f"on {with_article(hue)} background", f"on {hue}", f"over {with_article(hue)} background",
+         f"with {with_article(hue)} background", f"on a plain {hue} background", f"against {hue}")
+    )  # fmt: skip
+
+
+def scene(rng: random.Random) -> str:
+    """Return a scene: one to three things, perhaps placed, perhaps on a background."""
+    parts = [
+        with_article(thing(rng)) + (f" {rng.choice(PLACES)}" if rng.random() < 0.4 else "")
+        for _ in range(rng.choice((1, 1, 1, 2, 2, 3)))
+    ]
+    joined = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return f"{joined} {background(rng)}" if rng.random() < 0.7 else joined
+
+
+def say_number(rng: random.Random, value: int) -> str:
+    """Return a number in digits, a quarter of the time in words where it is small."""
+    return NUMBER_WORDS[value] if value in NUMBER_WORDS and rng.random() < 0.25 else str(value)
+
+
+def with_settings(
+    rng: random.Random, example: Example, *, video: bool, often: float = 0.45
+) -> Example:
+    """Append stated settings to the request in one of many wordings."""
+    if rng.random() > often:
+        return example
+    kinds = ["size", "size", "size", "seed", "steps", "outputs", "guidance", "shape", "negative"]
+    kinds += ["frames", "duration", "duration", "fps"] if video else []
+    text = example.text.rstrip(".")
+    for kind in dict.fromkeys(rng.choices(kinds, k=rng.choice((1, 1, 2)))):
+        addition, stated = _setting(rng, kind)
+        if stated.keys() & example.stated.keys():
+            continue
+        example.stated |= stated
+        text += rng.choice((", ", ", ", ". ", " ", "; ")) + addition
+    example.text = text
+    return example
+
+
+def _setting(rng: random.Random, kind: str) -> tuple[str, dict[str, FieldValue]]:
+    match kind:
+        case "size":
+            width = rng.choice((64, 64, 64, 32, 96, 128, 256, 512, rng.randrange(16, 1024)))
+            height = width if rng.random() < 0.75 else rng.choice((64, 48, 96, 128, 320, 480))
+            form = rng.choice(
+                ("{w} by {h}", "{w}x{h}", "{w} x {h} pixels", "size {w}x{h}", "{w}\N{MULTIPLICATION SIGN}{h}", "in {w}x{h}",
+                 "width {w}, height {h}", "{w} wide and {h} tall", "{w} by {h} px", "at {w} by {h}")
+            )  # fmt: skip
+            return form.format(w=width, h=height), {"width": width, "height": height}
+        case "seed":
+            seed = rng.choice((0, 1, 3, 7, 11, 42, 123, rng.randrange(100_000)))
+            return rng.choice(("seed {}", "seed={}", "with seed {}", "use seed {}")).format(seed), {
+                "seed": seed
+            }
+        case "steps":
+            steps = rng.choice((4, 6, 8, 10, 12, 16, 20, 25, 30, 50))
+            return rng.choice(("{} steps", "in {} steps", "use {} steps", "steps {}")).format(
+                steps
+            ), {"steps": steps}
+        case "outputs":
+            count = rng.choice((2, 3, 4))
+            return rng.choice(("{} versions", "give me {} variants", "{} different ones", "{} of them please",
+                               "make {}", "{} variations")).format(say_number(rng, count)), {"num_outputs": count}  # fmt: skip
+        case "guidance":
+            scale = rng.choice((1, 2, 3, 3.5, 4, 5, 6.5, 7.5))
+            return rng.choice(("guidance {}", "cfg {}", "guidance scale {}", "cfg={}")).format(
+                scale
+            ), {"guidance_scale": scale}
+        case "shape":
+            name = rng.choice(("square", "portrait", "landscape", "16:9", "1:1", "9:16"))
+            return rng.choice(("{}", "in {} format", "{} please")).format(name), {
+                "aspect_ratio": name
+            }
+        case "frames":
+            count = rng.choice((5, 9, 13, 17, 16, 12, 24, 33))
+            return rng.choice(("{} frames", "with {} frames", "make it {} frames", "in {} frames")).format(
+                say_number(rng, count)), {"num_frames": count}  # fmt: skip
+        case "duration":
+            seconds = rng.choice((1, 2, 2, 2, 3, 4, 5, 1.5))
+            if rng.random() < 0.2:
+                return f"{seconds}s", {"duration_seconds": seconds}
+            said = say_number(rng, seconds) if isinstance(seconds, int) else str(seconds)
+            return rng.choice(("{} seconds", "{} seconds long", "for {} seconds", "lasting {} s",
+                               "it should last {} seconds")).format(said), {"duration_seconds": seconds}  # fmt: skip
+        case "negative":
+            avoided = rng.choice((f"{rng.choice((*SHAPES, *ICONS))}s", "text", "borders", "shadows", "people", "outlines",
+                                  "blurry edges", "other shapes"))  # fmt: skip
+            form = rng.choice(
+                (
+                    "no {}",
+                    "without any {}",
+                    "avoid {}",
+                    "but no {}",
+                    "negative prompt: {}",
+                    "without {}",
+                )
+            )
+            return form.format(avoided), {"negative_prompt": avoided}
+        case _:
+            fps = rng.choice((4, 6, 8, 8, 12, 16, 24))
+            return rng.choice(("{} fps", "at {} fps", "{} frames per second", "fps {}")).format(
+                fps
+            ), {"fps": fps}
+
+
+def clip_noun(rng: random.Random, stated: dict[str, FieldValue]) -> str:
+    """Return "video" or a like word, a third of the time with its length in front."""
+    noun = rng.choice(("video", "video", "clip", "animation", "short video", "short clip", "gif"))
+    if rng.random() < 0.35 and not noun.startswith("short"):
+        seconds = rng.choice((1, 2, 2, 2, 3, 4, 5))
+        stated["duration_seconds"] = seconds
+        if rng.random() < 0.15:
+            return f"{seconds}s {noun}"
+        return f"{say_number(rng, seconds)}{rng.choice((' second ', ' second ', '-second ', ' sec '))}{noun}"
+    return noun
+
+
+def motion(rng: random.Random) -> str:
+    """Return a motion in one of many wordings: "moving left"."""
+    return rng.choice(MOTIONS).format(d=rng.choice(DIRECTIONS))
+
+
+def aloud(rng: random.Random, text: str) -> str:
+    """Dress a request: politeness, case, final mark."""
+    text = rng.choice(("",) * 9 + ("please ", "hey, ", "could you ", "now ", "ok ")) + text
+    text = re.sub(r"\b([aA]) (?=animation)", r"\1n ", text)
+    if rng.random() < 0.6:
+        text = text[:1].upper() + text[1:]
+    return text + rng.choice(("", "", "", ".", ".", "!", " please", ", thanks"))

@@ -1,0 +1,242 @@
+"""Trains the planning LoRA on the base language model: seeded, resumable, with its curve in a file.
+
+Run it as ``python -m unison_agent.training.planner --base <folder> --out runs/planner --minutes 40``, and
+again with the same folder to go on after an interruption. ``--evaluate <folder>`` measures an adapter.
+It knows the plain language model only; the adapter's keys are relative to it, so that the same file
+loads onto the language model inside the understanding model.
+"""
+
+# torch, transformers and peft are typed in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+import argparse
+import json
+import math
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from unison_agent.decoding import encode_turn
+from unison_agent.planner import prompt_text
+from unison_agent.training.lora import add_lora, lora_state, write_adapter
+from unison_agent.training.planner_evaluation import evaluate
+from unison_agent.training.planning_data import Sample, samples
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+# A pool of this many batches is sorted by length before it is cut, so that little is padding.
+_POOL_BATCHES = 16
+_IGNORED = -100
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """How one training run is set up.
+
+    Attributes:
+        base: Folder of the plain language model, with its tokenizer.
+        out: Where the checkpoint, the curve and the adapter are written.
+        minutes: Training time, counted over all resumed parts.
+        seed: Of the samples and the weights.
+        batch_size: Samples a step.
+        learning_rate: At its highest; falls linearly to nearly nothing over the time.
+        max_tokens: Longer samples are left out.
+        checkpoint_minutes: Time between checkpoints.
+    """
+
+    base: Path
+    out: Path
+    minutes: float
+    seed: int = 0
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    max_tokens: int = 192
+    checkpoint_minutes: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One sample in tokens: the turn to read and the answer to write, end token included."""
+
+    prompt: list[int]
+    answer: list[int]
+
+
+def encode(sample: Sample, tokenizer: "PreTrainedTokenizerFast") -> Encoded:
+    """Return the tokens of one sample, exactly as the decoder will see them."""
+    answer = cast("list[int]", tokenizer(sample.answer, add_special_tokens=False)["input_ids"])
+    end = cast("int", tokenizer.eos_token_id)
+    return Encoded(encode_turn(tokenizer, prompt_text(sample.request)), [*answer, end])
+
+
+def batches(
+    stream: Iterator[Encoded], batch_size: int, rng: random.Random
+) -> Iterator[list[Encoded]]:
+    """Yield batches of samples of like length, in mixed order."""
+    while True:
+        pool = [next(stream) for _ in range(batch_size * _POOL_BATCHES)]
+        pool.sort(key=lambda one: len(one.prompt) + len(one.answer))
+        starts = list(range(0, len(pool), batch_size))
+        rng.shuffle(starts)
+        for start in starts:
+            yield pool[start : start + batch_size]
+
+
+def answer_loss(model: "LlamaForCausalLM", batch: Sequence[Encoded]) -> "torch.Tensor":
+    """Return the mean cross-entropy of the answers' tokens; the head runs at those places only.
+
+    Args:
+        model: The language model.
+        batch: B samples; padded on the right to the longest, [B, L].
+    """
+    import torch
+
+    length = max(len(one.prompt) + len(one.answer) for one in batch)
+    ids = torch.zeros(len(batch), length, dtype=torch.long)
+    seen = torch.zeros_like(ids)
+    labels = torch.full_like(ids, _IGNORED)
+    for row, one in enumerate(batch):
+        read, end = len(one.prompt), len(one.prompt) + len(one.answer)
+        ids[row, :end] = torch.tensor([*one.prompt, *one.answer])
+        seen[row, :end] = 1
+        labels[row, read:end] = torch.tensor(one.answer)
+    device = model.device
+    hidden = model.model(input_ids=ids.to(device), attention_mask=seen.to(device)).last_hidden_state
+    wanted = labels[:, 1:].to(device)
+    places = wanted != _IGNORED
+    logits = model.lm_head(hidden[:, :-1][places]).float()
+    return torch.nn.functional.cross_entropy(logits, wanted[places])
+
+
+def train(options: TrainingOptions) -> Path:
+    """Train, or go on training, and return the folder of the written adapter."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    torch.manual_seed(options.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    tokenizer = cast("PreTrainedTokenizerFast", AutoTokenizer.from_pretrained(options.base))
+    model = cast(
+        "LlamaForCausalLM",
+        AutoModelForCausalLM.from_pretrained(options.base, dtype=torch.bfloat16).to(device),  # pyright: ignore[reportArgumentType]
+    )
+    add_lora(model.model)
+    model.train()
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    # The steps become too small for bf16 as the rate falls: the optimizer works on float copies.
+    masters = [parameter.detach().float() for parameter in parameters]
+    optimizer = torch.optim.AdamW(
+        masters, options.learning_rate, betas=(0.9, 0.99), weight_decay=0.0
+    )
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    checkpoint, curve = options.out / "checkpoint.pt", options.out / "curve.jsonl"
+    step, before = 0, 0.0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        masters_saved = cast("list[torch.Tensor]", saved["masters"])
+        for parameter, master, tensor in zip(parameters, masters, masters_saved, strict=True):
+            master.copy_(tensor)
+            parameter.data.copy_(tensor)
+        optimizer.load_state_dict(saved["optimizer"])
+        step, before = int(saved["step"]), float(saved["seconds"])
+
+    def encoded() -> Iterator[Encoded]:
+        for sample in samples("train", options.seed):
+            one = encode(sample, tokenizer)
+            if len(one.prompt) + len(one.answer) <= options.max_tokens:
+                yield one
+
+    stream = batches(encoded(), options.batch_size, random.Random(options.seed))
+    for _ in range(step):
+        next(stream)
+    held_out = [
+        encode(sample, tokenizer)
+        for sample, _ in zip(samples("held_out", 0), range(64), strict=False)
+    ]
+
+    def save(seconds: float) -> None:
+        part = checkpoint.with_suffix(".part")
+        state = {"masters": masters, "optimizer": optimizer.state_dict()}
+        torch.save({**state, "step": step, "seconds": seconds}, part)
+        part.replace(checkpoint)
+        write_adapter(lora_state(model.model), options.out / "adapter")
+
+    budget = options.minutes * 60
+    began = time.monotonic()
+    saved_at = before
+    recent: list[float] = []
+    while (seconds := before + time.monotonic() - began) < budget:
+        warm, left = min(1.0, (step + 1) / 20), 1 - seconds / budget
+        for group in optimizer.param_groups:
+            group["lr"] = options.learning_rate * warm * max(left, 0.02)
+        loss = answer_loss(model, next(stream))
+        loss.backward()
+        for parameter, master in zip(parameters, masters, strict=True):
+            master.grad = None if parameter.grad is None else parameter.grad.float()
+            parameter.grad = None
+        torch.nn.utils.clip_grad_norm_(masters, 1.0)
+        optimizer.step()
+        for parameter, master in zip(parameters, masters, strict=True):
+            parameter.data.copy_(master)
+        step += 1
+        recent.append(loss.item())
+        if step % 10 == 0:
+            point = {"step": step, "samples": step * options.batch_size, "seconds": round(seconds, 1),
+                     "loss": round(math.fsum(recent) / len(recent), 4)}  # fmt: skip
+            recent.clear()
+            if seconds - saved_at > options.checkpoint_minutes * 60:
+                save(seconds)
+                saved_at = seconds
+                point["held_out_loss"] = round(
+                    _held_out_loss(model, held_out, options.batch_size), 4
+                )
+            with curve.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(point) + "\n")
+    save(budget)
+    return options.out / "adapter"
+
+
+def _held_out_loss(
+    model: "LlamaForCausalLM", held_out: Sequence[Encoded], batch_size: int
+) -> float:
+    import torch
+
+    with torch.inference_mode():
+        losses = [
+            answer_loss(model, held_out[start : start + batch_size]).item()
+            for start in range(0, len(held_out), batch_size)
+        ]
+    return math.fsum(losses) / len(losses)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train or evaluate, as the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m unison_agent.training.planner")
+    parser.add_argument(
+        "--base", type=Path, required=True, help="folder of the plain language model"
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/planner"))
+    parser.add_argument("--minutes", type=float, default=40.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--evaluate", type=Path, help="measure the adapter in this folder instead")
+    chosen = parser.parse_args(arguments)
+
+    import torch
+
+    torch.set_num_threads(chosen.threads)
+    if chosen.evaluate is not None:
+        print(evaluate(chosen.base, chosen.evaluate).as_text())
+        return
+    folder = train(TrainingOptions(chosen.base, chosen.out, chosen.minutes, chosen.seed))
+    print(f"adapter written to {folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,251 @@
+"""Samples for the planning LoRA: filled request wrappers and icon-scene requests, with the text to write.
+
+The wrappers in data/planning are requests with slots; a sample is one of them with its slots filled, or
+one made by `nano_requests`. A fixed tenth of the wrappers, chosen by hash, is never trained on. It knows
+the form of the planner's prompt and of the calls, but no model.
+"""
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NotRequired, TypedDict, cast
+
+from unison_agent.grammar import SLOTS, FieldValue, Slot, call_text, missing_text
+from unison_agent.stated import read_stated
+from unison_agent.tasks import Attachment, MediaKind, Request
+from unison_agent.training.edit_targets import find_target
+from unison_agent.training.nano_requests import make_example
+from unison_agent.training.nano_wording import Example
+
+Part = Literal["train", "held_out"]
+
+DATA = Path(__file__).parents[2] / "data" / "planning"
+_HELD_OUT_PERCENT = 10
+_SIZES = (
+    (512, 512), (768, 512), (512, 768), (1024, 1024), (1280, 720), (720, 1280), (640, 480), (1024, 768),
+    (832, 480), (480, 832), (256, 256), (1920, 1080), (960, 960), (640, 640), (64, 64), (128, 128), (800, 600),
+    (1080, 1920), (512, 288), (900, 1600), (1216, 832), (64, 96),
+)  # fmt: skip
+_FRAMES = (
+    5,
+    9,
+    16,
+    17,
+    24,
+    25,
+    30,
+    33,
+    48,
+    49,
+    60,
+    64,
+    65,
+    72,
+    80,
+    81,
+    96,
+    97,
+    100,
+    120,
+    121,
+    150,
+    240,
+)
+_SECONDS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 2.5, 1.5, 3.5)
+_FPS = (4, 8, 10, 12, 15, 16, 20, 24, 25, 30, 48, 50, 60)
+_STEPS = (4, 8, 10, 12, 15, 20, 25, 28, 30, 35, 40, 50, 60, 75, 100)
+_GUIDANCE = (1, 2, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5, 8, 9, 10, 12)
+_COUNTS = (2, 3, 4, 5, 6, 8, 10)
+_RESOLUTION_NAMES = {"2K": "1440p", "4K": "2160p", "8K": "4320p"}
+_SLOT = re.compile(r"\{(\w+)\}")
+
+
+class Wrapper(TypedDict):
+    """One line of data/planning: a request with slots and what it means."""
+
+    request: str
+    media: list[MediaKind]
+    task: str
+    roles: dict[str, int | list[int]]
+    stated: dict[str, str | int | float]
+    lang: str
+    missing: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One request and the text the understanding model should write for it.
+
+    Attributes:
+        request: Text and attachments, as a user gives them.
+        answer: The JSON of the call, or of the missing input.
+        task: The task, or "needs_input".
+        fields: Roles as handles, and stated values.
+        origin: Where it comes from: the file's stem, or "nano".
+    """
+
+    request: Request
+    answer: str
+    task: str
+    fields: Mapping[str, FieldValue]
+    origin: str
+
+
+def load_wrappers(part: Part, folder: Path = DATA) -> list[tuple[str, Wrapper]]:
+    """Return (file stem, wrapper) of one part, without the plans of several steps."""
+    wrappers: list[tuple[str, Wrapper]] = []
+    for path in sorted(folder.glob("*.jsonl")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if not line.strip():
+                continue
+            wrapper = cast("Wrapper", json.loads(line))
+            digest = hashlib.sha256(wrapper["request"].encode()).digest()
+            held_out = digest[0] * 100 < _HELD_OUT_PERCENT * 256
+            if "steps_plan" not in wrapper and held_out == (part == "held_out"):
+                wrappers.append((path.stem, wrapper))
+    return wrappers
+
+
+def load_contents(folder: Path = DATA) -> dict[str, list[str]]:
+    """Return the lines that fill each content slot, by slot name."""
+    return {
+        path.stem: [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        for path in sorted((folder / "content").glob("*.txt"))
+    }
+
+
+def fill(
+    wrapper: Wrapper, contents: Mapping[str, list[str]], rng: random.Random, origin: str = "wrapper"
+) -> Sample:
+    """Return the wrapper with every slot filled by chance, and what the filled request means."""
+    text, values = _fill_slots(wrapper["request"], contents, rng)
+    stated: dict[str, FieldValue] = {}
+    for name, value in wrapper["stated"].items():
+        slot = _SLOT.fullmatch(value) if isinstance(value, str) else None
+        stated[name] = values[slot.group(1)] if slot else value
+    example = Example(
+        text=_roughen(text, rng),
+        media=tuple(wrapper["media"]),
+        task=wrapper["task"],
+        roles=wrapper["roles"],
+        stated=stated,
+    )
+    if example.task == "needs_input":
+        example.missing = cast("Slot", wrapper.get("missing", "question"))
+    elif example.task in ("image_editing", "video_editing") and wrapper["lang"] == "en":
+        edit = values.get("video_edit") or values.get("edit")
+        target = find_target(str(edit) if edit else re.sub(r"\{m\d\}", ",", wrapper["request"]))
+        if target is not None:
+            example.stated["target"] = target
+    return _finish(example, origin)
+
+
+def nano_sample(rng: random.Random) -> Sample:
+    """Return a request about an icon scene and what it means."""
+    return _finish(make_example(rng), "nano")
+
+
+def samples(part: Part, seed: int, *, nano_share: float = 0.35) -> Iterator[Sample]:
+    """Yield samples without end: the wrappers in a new order each round, icon scenes in between.
+
+    Args:
+        part: Which wrappers; icon-scene requests are made fresh for either part.
+        seed: Two iterators of one seed yield the same samples.
+        nano_share: Share of icon-scene requests.
+    """
+    rng = random.Random(f"{part}-{seed}")
+    wrappers, contents = load_wrappers(part), load_contents()
+    while True:
+        rng.shuffle(wrappers)
+        for origin, wrapper in wrappers:
+            while rng.random() < nano_share:
+                yield nano_sample(rng)
+            yield fill(wrapper, contents, rng, origin)
+
+
+def _fill_slots(
+    text: str, contents: Mapping[str, list[str]], rng: random.Random
+) -> tuple[str, dict[str, str | int | float]]:
+    """Return the text without slots but `{m0}` and the like, and the value that each slot got."""
+    width, height = rng.choice(_SIZES)
+    if rng.random() < 0.3:
+        width, height = rng.randrange(16, 2000), rng.randrange(16, 2000)
+    values: dict[str, str | int | float] = {
+        "width": width,
+        "height": height,
+        "num_frames": rng.choice(_FRAMES),
+        "duration": rng.choice(_SECONDS),
+        "fps": rng.choice(_FPS),
+        "seed": rng.choice((0, 1, 7, 42, 99, 123, 1234, 2024, 31337, rng.randrange(10**6))),
+        "steps": rng.choice(_STEPS),
+        "guidance": rng.choice(_GUIDANCE),
+        "n": rng.choice(_COUNTS),
+    }
+
+    def replace(match: re.Match[str]) -> str:
+        slot = match.group(1)
+        if re.fullmatch(r"m\d", slot):
+            return match.group()
+        if slot in contents:
+            value, _, said = rng.choice(contents[slot]).partition("\t")
+            values[slot] = value
+            return said or value
+        return str(values[slot])
+
+    return _SLOT.sub(replace, text), values
+
+
+def _roughen(text: str, rng: random.Random) -> str:
+    """Sometimes drop capitals or the final mark, as people do."""
+    if rng.random() < 0.06:
+        text = text.lower()
+    return text.rstrip(".!?") if rng.random() < 0.05 else text
+
+
+def _finish(example: Example, origin: str) -> Sample:
+    """Turn indices into handles and write the answer."""
+    attachments = name_attachments(example.media)
+    handles = [attachment.handle for attachment in attachments]
+    text = re.sub(r"\{m(\d)\}", lambda match: handles[int(match.group(1))], example.text)
+    request = Request(text=text, attachments=attachments)
+    if example.missing is not None:
+        slot = example.missing if example.missing in SLOTS else "question"
+        return Sample(request, missing_text(slot), "needs_input", {"needs_input": slot}, origin)
+    fields: dict[str, FieldValue] = {
+        role: handles[place] if isinstance(place, int) else [handles[i] for i in sorted(place)]
+        for role, place in example.roles.items()
+    }
+    for name, value in example.stated.items():
+        match name, value:
+            case "num_outputs", 1:
+                pass
+            case "resolution", str():
+                fields[name] = _RESOLUTION_NAMES.get(value, value)
+            case (("negative_prompt" | "target"), str()):
+                words = _as_said(value, text)
+                if words is not None:
+                    fields[name] = words
+            case "aspect_ratio", "1:1" if not re.search(r"\b1|one", text):
+                fields[name] = "square"
+            case _:
+                fields[name] = value
+    return Sample(request, call_text(example.task, fields), example.task, fields, origin)
+
+
+def name_attachments(kinds: tuple[MediaKind, ...]) -> tuple[Attachment, ...]:
+    """Return attachments of those kinds: image_1, image_2, video_1, counted per kind."""
+    return tuple(
+        Attachment(handle=f"{kind}_{kinds[: place + 1].count(kind)}", kind=kind)
+        for place, kind in enumerate(kinds)
+    )
+
+
+def _as_said(words: str, text: str) -> str | None:
+    """Return `words` in the case of the request, with single spaces, or None if it is not there."""
+    joined = "".join(read_stated(text).pieces)
+    place = re.sub(r" +", " ", joined).lower().find(re.sub(r"\s+", " ", words).lower())
+    return None if place < 0 else joined[place : place + len(re.sub(r"\s+", " ", words))]
