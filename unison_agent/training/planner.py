@@ -41,7 +41,8 @@ class TrainingOptions:
     Attributes:
         base: Folder of the plain language model, with its tokenizer.
         out: Where the checkpoint, the curve and the adapter are written.
-        minutes: Training time, counted over all resumed parts.
+        minutes: Training time, counted over all resumed parts. It is processor time, so that a busy
+            machine makes the training slow but not short.
         seed: Of the samples and the weights.
         batch_size: Samples a step.
         learning_rate: At its highest; falls linearly to nearly nothing over the time.
@@ -55,7 +56,7 @@ class TrainingOptions:
     seed: int = 0
     batch_size: int = 16
     learning_rate: float = 1e-3
-    max_tokens: int = 192
+    max_tokens: int = 128
     checkpoint_minutes: float = 3.0
 
 
@@ -154,7 +155,7 @@ def train(options: TrainingOptions) -> Path:
 
     stream = batches(encoded(), options.batch_size, random.Random(options.seed))
     for _ in range(step):
-        next(stream)
+        next(stream)  # go on where the interrupted part stopped
     held_out = [
         encode(sample, tokenizer)
         for sample, _ in zip(samples("held_out", 0), range(64), strict=False)
@@ -168,11 +169,11 @@ def train(options: TrainingOptions) -> Path:
         write_adapter(lora_state(model.model), options.out / "adapter")
 
     budget = options.minutes * 60
-    began = time.monotonic()
+    began, first = time.process_time(), step
     saved_at = before
     recent: list[float] = []
-    while (seconds := before + time.monotonic() - began) < budget:
-        warm, left = min(1.0, (step + 1) / 20), 1 - seconds / budget
+    while (seconds := before + time.process_time() - began) < budget:
+        warm, left = min(1.0, (step + 1 - first) / 20), 1 - seconds / budget
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate * warm * max(left, 0.02)
         loss = answer_loss(model, next(stream))
@@ -222,10 +223,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--base", type=Path, required=True, help="folder of the plain language model"
     )
     parser.add_argument("--out", type=Path, default=Path("runs/planner"))
-    parser.add_argument("--minutes", type=float, default=40.0)
+    parser.add_argument("--minutes", type=float, default=40.0, help="of processor time")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--evaluate", type=Path, help="measure the adapter in this folder instead")
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
     chosen = parser.parse_args(arguments)
 
     import torch
@@ -234,7 +236,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.evaluate is not None:
         print(evaluate(chosen.base, chosen.evaluate).as_text())
         return
-    folder = train(TrainingOptions(chosen.base, chosen.out, chosen.minutes, chosen.seed))
+    options = TrainingOptions(
+        base=chosen.base,
+        out=chosen.out,
+        minutes=chosen.minutes,
+        seed=chosen.seed,
+        learning_rate=chosen.learning_rate,
+    )
+    folder = train(options)
     print(f"adapter written to {folder}")
 
 
