@@ -131,7 +131,7 @@ def run(
     console = _out() if not (json or quiet) else Console(file=None, quiet=True)
     with Bars(_err(), shown=not quiet) as bars:
         unison = open_unison(profile, bars)
-        planned = unison.plan(text, attached)
+        planned = unison.plan(text, attached, progress=bars)
     for line in show.plan_lines(planned.plan):
         console.print(line)
     if out is not None:
@@ -172,7 +172,7 @@ def plan(
         raise typer.BadParameter(msg)
     attached = MediaSet.of(media or []) if kinds is None else MediaSet.of_kinds(*_kinds(kinds))
     with Bars(_err()) as bars:
-        planned = open_unison(profile, bars).plan(text, attached)
+        planned = open_unison(profile, bars).plan(text, attached, progress=bars)
     if json:
         typer.echo(planned.plan.model_dump_json(indent=2, exclude_none=True))
         return

@@ -148,7 +148,7 @@ def _run(
     planned: Planned | None = None
     start = time.perf_counter()
     try:
-        planned = unison.plan(sample.text, media)
+        planned = unison.plan(sample.text, media, progress=progress)
         result = unison.run(planned, mode=mode, seed=seed, progress=progress)
         files = _save(result, target)
     except UnisonError as error:

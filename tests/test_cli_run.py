@@ -1,0 +1,313 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+from typer.testing import Result as Invoked
+
+from unison_agent.agent import Unison
+from unison_agent.cli.app import app
+from unison_agent.errors import RunCancelledError
+from unison_agent.media import MediaSet, open_medium
+from unison_agent.packs import load_pack
+from unison_agent.planner import Planner
+from unison_agent.progress import Progress
+from unison_agent.result import Result
+from unison_agent.router import AdapterTool, Router
+from unison_agent.testing import EchoAdapter, ScriptedWriter
+
+Fields = Mapping[str, object]
+IMAGE: Fields = {"task": "text_to_image"}
+CLIP: Fields = {"task": "text_to_video", "num_frames": 5}
+ANSWER: Fields = {"task": "text_understanding"}
+STAR = Path(__file__).parents[1] / "examples" / "star.png"
+
+
+class Commands:
+    """Runs commands on an agent whose plans are scripted and whose pictures are flat."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        self.adapter = EchoAdapter()
+        self.opened = 0
+
+    def __call__(self, plan: Fields, *arguments: str, answer: str | None = None) -> Invoked:
+        def scripted(profile: str, progress: Progress) -> Unison:
+            self.opened += 1
+            pack = load_pack(profile)
+            tools = [AdapterTool(spec, self.adapter) for spec in pack.tools]
+            router = Router(tools, profile=pack.profile)
+            return Unison(Planner(ScriptedWriter(plan)), router, progress=progress)
+
+        self._monkeypatch.setattr("unison_agent.cli.app.open_unison", scripted)
+        return CliRunner().invoke(app, list(arguments), input=answer, env={"COLUMNS": "120"})
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Commands:
+    monkeypatch.chdir(tmp_path)
+    return Commands(monkeypatch)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+# --- run -----------------------------------------------------------------------------------------
+
+
+def test_run_plans_makes_and_saves(command: Commands, tmp_path: Path) -> None:
+    done = command(IMAGE, "run", "a red star", "--out", "star.png", "--seed", "7")
+    assert done.exit_code == 0, done.output
+    for part in ("step 1 text_to_image", "64x64, 12 steps", "seed 7", "saved star.png", "total"):
+        assert part in done.stdout
+    loaded = Result.load(tmp_path / "star.png")
+    assert loaded.plan.request.text == "a red star"
+    assert loaded.image.width == 64
+
+
+def test_without_a_name_the_file_is_called_by_its_task(command: Commands, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert command(IMAGE, "run", "a red star").exit_code == 0
+    assert command(CLIP, "run", "a red star moving").exit_code == 0
+    assert command({**IMAGE, "num_outputs": 2}, "run", "two red stars").exit_code == 0
+    assert names(tmp_path) == {
+        "text-to-image.png",
+        "text-to-image_2.png",
+        "text-to-video.mp4",
+        "text-to-image-1.png",
+        "text-to-image-2.png",
+    }
+
+
+def test_changes_are_shown_with_their_reason(command: Commands) -> None:
+    done = command({**IMAGE, "width": 640, "height": 640}, "run", "a star, 640x640")
+    assert done.exit_code == 0
+    row = next(line for line in done.stdout.splitlines() if line.startswith(" width"))
+    assert "640" in row
+    assert "64" in row.replace("640", "")
+    assert "why" in done.stdout
+
+
+def test_strict_refuses_what_would_change(command: Commands, tmp_path: Path) -> None:
+    done = command({**IMAGE, "width": 640}, "run", "a star", "--mode", "strict")
+    assert done.exit_code == 1
+    assert "640" in done.stderr
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize(("reply", "code"), [("y\n", 0), ("n\n", 1), ("", 1)])
+def test_ask_asks(command: Commands, tmp_path: Path, reply: str, code: int) -> None:
+    plan = {**IMAGE, "width": 640}
+    done = command(plan, "run", "a star", "--mode", "ask", "--out", "a.png", answer=reply)
+    assert done.exit_code == code
+    assert "Go on with what is possible?" in done.stderr
+    assert names(tmp_path) == ({"a.png"} if code == 0 else set())
+
+
+def test_answers_are_printed_and_saved_when_asked(command: Commands, tmp_path: Path) -> None:
+    done = command(ANSWER, "run", "Why is the sky blue?")
+    assert "Why is the sky blue?" in done.stdout.splitlines()
+    assert names(tmp_path) == set()
+    assert command(ANSWER, "run", "Why?", "--out", "why.txt").exit_code == 0
+    assert (tmp_path / "why.txt").read_text(encoding="utf-8") == "Why?\n"
+
+
+def test_quiet_prints_the_file_or_the_answer_alone(command: Commands) -> None:
+    done = command(IMAGE, "run", "a star", "--out", "a.png", "--quiet")
+    assert done.output == "a.png\n"
+    assert command(ANSWER, "run", "Why?", "-q").output == "Why?\n"
+
+
+def test_json_is_all_that_is_on_stdout(command: Commands) -> None:
+    done = command(IMAGE, "run", "a star", "--out", "a.png", "--json")
+    document = json.loads(done.stdout)
+    assert document["steps"][0]["granted"]["width"] == 64
+    assert "a.png" in done.stderr
+
+
+def test_media_are_attached_in_order(command: Commands, tmp_path: Path) -> None:
+    plan = {"task": "image_editing", "source": "image_1", "target": "star"}
+    done = command(plan, "run", "Turn the star green", "--media", str(STAR))
+    assert done.exit_code == 0
+    assert "source image_1, target star" in done.stdout
+    assert names(tmp_path) == {"image-editing.png"}
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("there.png", "exists"),
+        ("folder", "suffix"),
+        ("absent/a.png", "does not exist"),
+        ("a.jpg", "JPEG changes"),
+        ("a.bmp", "'.bmp' is not written"),
+    ],
+)
+def test_a_name_that_cannot_be_written_is_found_before_loading(
+    command: Commands, tmp_path: Path, out: str, message: str
+) -> None:
+    (tmp_path / "there.png").write_bytes(b"precious")
+    (tmp_path / "folder").mkdir()
+    done = command(IMAGE, "run", "a star", "--out", out)
+    assert done.exit_code == 1
+    assert message in done.stderr
+    assert command.opened == 0
+    assert (tmp_path / "there.png").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(
+    ("plan", "out", "expected"),
+    [(IMAGE, "a.mp4", ".png, .webp"), (CLIP, "a.png", ".mp4, .gif"), (ANSWER, "a.png", ".txt")],
+)
+def test_a_name_that_does_not_fit_is_found_before_running(
+    command: Commands, plan: Fields, out: str, expected: str
+) -> None:
+    done = command(plan, "run", "x", "--out", out)
+    assert done.exit_code == 1
+    assert expected in done.stderr
+    assert command.adapter.calls == []
+
+
+def test_overwrite_replaces(command: Commands, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"old")
+    assert command(IMAGE, "run", "a star", "--out", "a.png", "--overwrite").exit_code == 0
+    assert open_medium(tmp_path / "a.png").kind == "image"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_closed_folder_is_named(command: Commands, tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o500)
+    done = command(IMAGE, "run", "a star", "--out", "closed/a.png")
+    assert done.exit_code == 1
+    assert "not writable" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"", "empty"), (b"only words, no picture\n", "text")]
+)
+def test_what_is_no_picture_is_one_message(
+    command: Commands, tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    done = command(IMAGE, "run", "a star", "--media", "a.png")
+    assert done.exit_code == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_what_is_missing_is_asked_for(command: Commands) -> None:
+    done = command({"needs_input": "source"}, "run", "Turn it green")
+    assert done.exit_code == 1
+    assert "Please attach it" in done.stderr
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, lambda: RunCancelledError("stopped")])
+def test_cancelled_is_exit_code_130(
+    command: Commands,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Callable[[], BaseException],
+) -> None:
+    def stop(*_: object) -> None:
+        raise error()
+
+    monkeypatch.setattr(command.adapter, "run", stop)
+    done = command(IMAGE, "run", "a star", "--out", "a.png")
+    assert done.exit_code == 130
+    assert "cancelled" in done.stderr
+    assert names(tmp_path) == set()
+
+
+# --- plan ----------------------------------------------------------------------------------------
+
+
+def test_plan_runs_nothing(command: Commands) -> None:
+    done = command({**CLIP, "seed": 3}, "plan", "a clip of five frames, seed 3")
+    assert done.exit_code == 0
+    assert "text_to_video  seed 3, num frames 5" in done.stdout
+    assert command.adapter.calls == []
+
+
+def test_plan_as_json_holds_stated_values_only(command: Commands) -> None:
+    plan = {"task": "image_to_video", "first_frame": "image_1"}
+    done = command(plan, "plan", "move it", "--kinds", "image, video", "--json")
+    assert json.loads(done.stdout)["steps"] == [{**plan, "prompt": "move it"}]
+    kinds = json.loads(done.stdout)["request"]["attachments"]
+    assert [attachment["handle"] for attachment in kinds] == ["image_1", "video_1"]
+    assert MediaSet.of_kinds("image", "video").handles == ("image_1", "video_1")
+
+
+def test_plan_says_what_is_missing(command: Commands) -> None:
+    done = command({"needs_input": "control"}, "plan", "follow this outline")
+    assert done.exit_code == 0
+    assert "missing control" in done.stdout
+
+
+# --- Ctrl-C, for real ----------------------------------------------------------------------------
+
+INTERRUPTED = """
+import signal, sys, time
+from pathlib import Path
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started us may ignore it
+
+from unison_agent import testing
+from unison_agent.adapters.video import WanVaceAdapter
+from unison_agent.agent import Unison
+from unison_agent.cli import app as cli, main
+from unison_agent.packs import load_pack
+from unison_agent.planner import Planner
+from unison_agent.router import AdapterTool, Router
+
+
+class Tiny:
+    def run(self, call, granted, media, conditioning, progress):
+        def slowly(event):
+            progress(event)
+            if event.stage == "denoise" and event.done == 2:
+                Path("started").touch()
+            time.sleep(0.05)
+
+        adapter = WanVaceAdapter(testing.tiny_pipeline(), None)
+        return adapter.run(call, granted, media, testing.tiny_conditioning(), slowly)
+
+
+def scripted(profile, progress):
+    writer = testing.ScriptedWriter({"task": "text_to_video", "steps": 50})
+    spec = next(spec for spec in load_pack(profile).tools if spec.adapter == "video")
+    return Unison(Planner(writer), Router([AdapterTool(spec, Tiny())], profile=profile))
+
+
+cli.open_unison = scripted
+sys.argv = ["unison-agent", "run", "a circle moving right", "--out", "out.mp4"]
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_in_the_middle_of_a_video_leaves_no_file(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    deadline = time.monotonic() + 200
+    while not (tmp_path / "started").exists() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "cancelled" in errors
+    assert "Traceback" not in errors
+    assert names(tmp_path) == {"started"}
