@@ -8,11 +8,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import PIL.Image
 
 from unison_agent.adapters import Output
+from unison_agent.conversation import READ_TEMPLATE_SHA256
 from unison_agent.errors import PlanningError
 from unison_agent.media import Image, MediaSet, Medium, Video
 from unison_agent.pipelines import LoadedPipeline, adopt
@@ -24,6 +26,7 @@ from unison_agent.tasks import (
     GrantedVideo,
     TaskCall,
 )
+from unison_agent.weights import write_sums
 
 if TYPE_CHECKING:
     import torch
@@ -116,7 +119,6 @@ class ScriptedUnderstanding(ScriptedWriter):
     ) -> str:
         """Return the scripted answer."""
         self.asked.append((question, len(media)))
-        progress(ProgressEvent("answer", 0, max_new_tokens))
         progress(ProgressEvent("answer", max_new_tokens, max_new_tokens))
         return self._answer
 
@@ -203,6 +205,24 @@ def tiny_pipeline(*, vae_temporal: Literal[1, 4] = 1, seed: int = 0) -> LoadedPi
     """Return `tiny_wan_vace` ready for the video adapter."""
     pipe = tiny_wan_vace(vae_temporal=vae_temporal, seed=seed)
     return adopt(pipe, name="tiny", vae_spatial=4, vae_temporal=vae_temporal)
+
+
+def save_tiny_weights(folder: Path) -> None:
+    """Write ``pipeline/`` and ``connector.safetensors`` as nano has them, small and random.
+
+    They belong to ScriptedUnderstanding. Load them with PipelineStore(folder) and
+    GenerationTool(..., weights_folder=folder) under the tool spec of nano.
+    """
+    from unison_agent.connector import Connector, Contract, Resampler, Shape
+
+    pipeline = folder / "pipeline"
+    tiny_wan_vace().save_pretrained(pipeline)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    files = [path for path in pipeline.rglob("*") if path.is_file()]
+    write_sums(pipeline, [path.relative_to(pipeline).as_posix() for path in files])
+    model = ScriptedUnderstanding
+    contract = Contract(model.fingerprint, model.layer, READ_TEMPLATE_SHA256, TEXT_DIM)
+    module = Resampler(Shape(HIDDEN_SIZE, TEXT_DIM, num_queries=4, num_layers=1, num_heads=2))
+    Connector(module, contract).save(folder / "connector.safetensors")
 
 
 class EchoAdapter:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from unison_agent.adapters import Output
 from unison_agent.errors import GenerationError, MissingInputError, RequestError
 from unison_agent.media import Image, MediaSet, Medium, Video
-from unison_agent.progress import Progress, silent
+from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.tasks import (
     Granted,
     GrantedAnswer,
@@ -69,9 +69,11 @@ class AnswerAdapter:
         if not isinstance(call, UnderstandingCall) or not isinstance(granted, GrantedAnswer):
             msg = f"{call.task} granted as {granted.output}: this adapter answers in words."
             raise RequestError(msg, hint="Give it to a tool with the video adapter.")
+        about = asked_about(call, media)
+        progress(ProgressEvent("answer", 0, granted.max_new_tokens))
         text = self._model.answer(
             call.question,
-            asked_about(call, media),
+            about,
             max_new_tokens=granted.max_new_tokens,
             progress=progress,
         )

@@ -1,0 +1,128 @@
+"""Which media a call is about, and in which role; it runs nothing."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from unison_agent.errors import MissingInputError, RequestError
+from unison_agent.media import Kind, MediaSet, Medium, Video
+from unison_agent.negotiate import Basis
+from unison_agent.tasks import (
+    Generation,
+    ImageControllableGeneration,
+    ImageEditing,
+    ImageReferenceGeneration,
+    ImageToVideo,
+    Plan,
+    TaskCall,
+    VideoControllableGeneration,
+    VideoEditing,
+    VideoGeneration,
+    VideoReferenceGeneration,
+)
+
+RoleName = Literal["source", "control", "references", "first_frame", "last_frame", "mask"]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One handle of a call.
+
+    Attributes:
+        name: The field it stands in.
+        handle: The medium.
+        kinds: What it may be.
+    """
+
+    name: RoleName
+    handle: str
+    kinds: tuple[Kind, ...]
+
+
+def roles(call: TaskCall) -> tuple[Role, ...]:
+    """Return the roles that `call` fills; a mask comes last."""
+    match call:
+        case ImageEditing():
+            filled = (Role("source", call.source, ("image",)), *_mask(call.mask, ("image",)))
+        case VideoEditing():
+            source = Role("source", call.source, ("video",))
+            filled = (source, *_mask(call.mask, ("image", "video")))
+        case ImageControllableGeneration():
+            filled = (Role("control", call.control, ("image",)),)
+        case VideoControllableGeneration():
+            filled = (Role("control", call.control, ("video",)),)
+        case ImageReferenceGeneration() | VideoReferenceGeneration():
+            filled = tuple(Role("references", handle, ("image",)) for handle in call.references)
+        case ImageToVideo():
+            first = () if call.first_frame is None else (call.first_frame,)
+            last = () if call.last_frame is None else (call.last_frame,)
+            filled = (
+                *(Role("first_frame", handle, ("image",)) for handle in first),
+                *(Role("last_frame", handle, ("image",)) for handle in last),
+            )
+        case _:
+            filled = ()
+    return filled
+
+
+def _mask(handle: str | None, kinds: tuple[Kind, ...]) -> tuple[Role, ...]:
+    return () if handle is None else (Role("mask", handle, kinds),)
+
+
+def seen_media(call: TaskCall, media: MediaSet) -> tuple[Medium, ...]:
+    """Return what the connector sees, in this order: source, control, references, first and last frame."""
+    return tuple(media.medium(role.handle) for role in roles(call) if role.name != "mask")
+
+
+def basis(call: TaskCall, media: MediaSet) -> Basis | None:
+    """Return the size and length of what the output is made from; references have no say."""
+    for role in roles(call):
+        if role.name not in ("references", "mask"):
+            medium = media.medium(role.handle)
+            if isinstance(medium, Video):
+                return Basis(medium.width, medium.height, medium.num_frames, medium.fps)
+            return Basis(medium.width, medium.height)
+    return None
+
+
+def check_plan(plan: Plan, media: MediaSet) -> None:
+    """Find out before anything is loaded whether every step has the media it needs.
+
+    Raises:
+        MissingInputError: The plan says so itself, or an edit has neither mask nor target.
+        RequestError: A handle is unknown, comes from a later step, or is of the wrong kind.
+    """
+    if plan.missing is not None:
+        msg = "The request cannot run yet: something is missing."
+        raise MissingInputError(
+            msg,
+            slot=plan.missing.slot,
+            question=plan.missing.question,
+            hint=plan.missing.question,
+        )
+    kinds: dict[str, Kind] = dict(media.attachments)
+    kinds |= {handle: media.medium(handle).kind for handle in media.handles if handle not in kinds}
+    for number, call in enumerate(plan.steps, start=1):
+        for role in roles(call):
+            _check_role(call, role, kinds)
+        if isinstance(call, ImageEditing | VideoEditing) and call.mask is call.target is None:
+            question = "What should change? Name it, or attach a mask that is white there."
+            raise MissingInputError(
+                f"{call.task} has no mask, and the request does not name what to change.",
+                slot="mask",
+                question=question,
+                hint=question,
+            )
+        if isinstance(call, Generation):
+            kinds[f"step_{number}"] = "video" if isinstance(call, VideoGeneration) else "image"
+
+
+def _check_role(call: TaskCall, role: Role, kinds: dict[str, Kind]) -> None:
+    wanted = " or ".join(role.kinds)
+    kind = kinds.get(role.handle)
+    if kind is None:
+        there = ", ".join(kinds) or "none"
+        msg = f"{call.task} names {role.handle} as its {role.name}; the handles are: {there}."
+        raise RequestError(msg, hint=f"Attach a {wanted}, or use one of these handles.")
+    if kind not in role.kinds:
+        msg = f"{call.task} names {role.handle} as its {role.name}, which is a {kind}; expected {wanted}."
+        raise RequestError(msg, hint=f"Attach a {wanted}.")

@@ -1,0 +1,163 @@
+"""Runs the steps of a plan, each on the tool that serves its task; it plans nothing and loads nothing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+from unison_agent.adapters import Output
+from unison_agent.errors import GenerationError, PackError, RequestError
+from unison_agent.media import MediaSet, Video
+from unison_agent.negotiate import negotiate
+from unison_agent.progress import Progress, silent
+from unison_agent.replay import Record, WeightHash
+from unison_agent.result import Artifact, Result, StepResult, Timings
+from unison_agent.router.clock import StageClock
+from unison_agent.router.roles import basis, check_plan
+from unison_agent.router.tools import Tool
+from unison_agent.specs import ToolSpec
+from unison_agent.tasks import Granted, GrantedAnswer, GrantedVideo, Mode, Plan, Task, TaskCall
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """One step that has run."""
+
+    call: TaskCall
+    granted: Granted
+    output: Output
+    weights: tuple[WeightHash, ...]
+    timings: Timings
+
+
+class Router:
+    """Holds the tools and runs plans on them; safe to call from threads.
+
+    Args:
+        tools: Each task is served by one of them at most.
+        profile: Name of the tool pack, for the records.
+
+    Raises:
+        PackError: Two tools serve the same task.
+    """
+
+    def __init__(self, tools: Iterable[Tool], *, profile: str = "custom") -> None:
+        self.profile = profile
+        self._tools = tuple(tools)
+        self._serving: dict[Task, Tool] = {}
+        for tool in self._tools:
+            for task in tool.spec.tasks:
+                if task in self._serving:
+                    first = self._serving[task].spec.name
+                    msg = f"{task} is served by {first!r} and by {tool.spec.name!r}."
+                    raise PackError(msg, file=profile, key="tools", hint="Keep one of them.")
+                self._serving[task] = tool
+
+    @property
+    def tools(self) -> tuple[ToolSpec, ...]:
+        """What the tools can do."""
+        return tuple(tool.spec for tool in self._tools)
+
+    def run(
+        self,
+        plan: Plan,
+        media: MediaSet,
+        *,
+        progress: Progress = silent,
+        mode: Mode = "nearest",
+        seed: int = 0,
+    ) -> Result:
+        """Run all steps of `plan`, in order; a step sees the outputs of those before it.
+
+        Args:
+            plan: What to do.
+            media: What its handles stand for.
+            progress: Told of every unit of work; raising in it stops the run.
+            mode: What to do about values that a tool cannot grant as stated.
+            seed: Of steps that state none.
+
+        Raises:
+            MissingInputError: The plan lacks something, e.g. a mask.
+            RequestError: A step's media or task do not fit.
+            NegotiationError: A value would have to change, and `mode` forbids it.
+            WeightsError: Weights are missing or damaged.
+            GenerationError: A model failed, or made something else than was granted.
+            RunCancelledError: Raised by `progress`.
+        """
+        check_plan(plan, media)
+        tools = [self._tool(call.task) for call in plan.steps]
+        start = perf_counter()
+        done: list[_Done] = []
+        available = media
+        for number, (call, tool) in enumerate(zip(plan.steps, tools, strict=True), start=1):
+            clock = StageClock(progress)
+            granted = negotiate(
+                call, tool.spec, mode=mode, basis=basis(call, available), default_seed=seed
+            )
+            output = tool.run(call, granted, available, clock)
+            _check_output(output, granted)
+            done.append(_Done(call, granted, output, tool.weights(), clock.timings()))
+            for index, medium in enumerate(output.media, start=1):
+                handle = f"step_{number}" if index == 1 else f"step_{number}_{index}"
+                available = available.with_step(handle, medium)
+        steps = self._steps(plan, media, done)
+        timings = sum((step.timings for step in steps), start=Timings())
+        return Result(plan, steps, replace(timings, total_seconds=perf_counter() - start))
+
+    def _tool(self, task: Task) -> Tool:
+        if task not in self._serving:
+            known = ", ".join(sorted(self._serving)) or "nothing"
+            msg = f"No tool of {self.profile!r} serves {task}."
+            raise RequestError(msg, hint=f"It serves {known}.")
+        return self._serving[task]
+
+    def _steps(self, plan: Plan, media: MediaSet, done: list[_Done]) -> tuple[StepResult, ...]:
+        granted = tuple(step.granted for step in done)
+        results: list[StepResult] = []
+        for number, step in enumerate(done, start=1):
+            artifacts: list[Artifact] = []
+            for index, medium in enumerate(step.output.media, start=1):
+                record = Record.of(
+                    plan=plan,
+                    granted=granted,
+                    profile=self.profile,
+                    weights=step.weights,
+                    media=media,
+                    step=number,
+                    index=index,
+                )
+                artifacts.append(Artifact(record.handle, medium, record))
+            results.append(
+                StepResult(
+                    step.call,
+                    step.granted,
+                    tuple(artifacts),
+                    step.output.text,
+                    step.output.notes,
+                    step.timings,
+                )
+            )
+        return tuple(results)
+
+
+def _check_output(output: Output, granted: Granted) -> None:
+    """Compare what a tool made with what was granted.
+
+    Raises:
+        GenerationError: They differ.
+    """
+    if isinstance(granted, GrantedAnswer):
+        if output.text is None:
+            raise GenerationError(f"{granted.tool} gave no answer.")
+        return
+    if len(output.media) != granted.num_outputs:
+        msg = f"{granted.tool} made {len(output.media)} outputs, granted {granted.num_outputs}."
+        raise GenerationError(msg)
+    expected = f"{granted.output} {granted.width}x{granted.height}"
+    if isinstance(granted, GrantedVideo):
+        expected += f" of {granted.num_frames} frames"
+    for medium in output.media:
+        made = f"{medium.kind} {medium.width}x{medium.height}"
+        if isinstance(medium, Video):
+            made += f" of {medium.num_frames} frames"
+        if made != expected:
+            raise GenerationError(f"{granted.tool} made a {made}, granted was a {expected}.")

@@ -1,0 +1,221 @@
+"""Tools: a spec with something that runs its calls; models are loaded at first need.
+
+A tool does not know plans or other tools. `AdapterTool` makes one of any adapter; the two that ship put
+together the understanding model, the connector and a pipeline.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from unison_agent.adapters import Adapter, Output
+from unison_agent.adapters.answer import AnswerAdapter
+from unison_agent.adapters.video import WanVaceAdapter
+from unison_agent.conversation import READ_TEMPLATE_SHA256
+from unison_agent.errors import MissingDependencyError, RequestError, WeightsError
+from unison_agent.media import MediaSet, Medium
+from unison_agent.pipelines import LoadedPipeline, PipelineStore
+from unison_agent.preprocess.target import ClipMasks, find_masks
+from unison_agent.progress import Progress, ProgressEvent, silent
+from unison_agent.replay import WeightHash
+from unison_agent.router.lazy import Lazy
+from unison_agent.router.roles import seen_media
+from unison_agent.specs import PipelineSpec, ToolSpec
+from unison_agent.tasks import Generation, Granted, TaskCall
+from unison_agent.weights import sha256_file
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+    from unison_agent.connector import Conditioning, Connector, States
+
+
+class Tool(Protocol):
+    """Runs the calls of some tasks."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        """Its tasks, limits and defaults."""
+        ...
+
+    def run(self, call: TaskCall, granted: Granted, media: MediaSet, progress: Progress) -> Output:
+        """Carry out `call` as `granted`."""
+        ...
+
+    def weights(self) -> tuple[WeightHash, ...]:
+        """Return the hashes of what it has loaded so far."""
+        ...
+
+
+class Understanding(Protocol):
+    """The part of the understanding model that tools need."""
+
+    fingerprint: str
+    layer: int
+
+    def read(self, prompt: str, media: Sequence[Medium] = ()) -> "States":
+        """Return the hidden states of a prompt and its media."""
+        ...
+
+    def answer(
+        self,
+        question: str,
+        media: Sequence[Medium] = (),
+        *,
+        max_new_tokens: int = 256,
+        progress: Progress = silent,
+    ) -> str:
+        """Answer in words."""
+        ...
+
+    def score(self, medium: Medium, question: str, options: Sequence[str], /) -> list[float]:
+        """Return the log-likelihood of each option as the answer."""
+        ...
+
+
+Provider = Callable[[Progress], Understanding]
+"""Returns the understanding model, loading it the first time."""
+
+
+class AdapterTool:
+    """A tool of one's own: any adapter under a spec.
+
+    Args:
+        spec: Its tasks, limits and defaults.
+        adapter: What runs its calls.
+    """
+
+    def __init__(self, spec: ToolSpec, adapter: Adapter) -> None:
+        self.spec = spec
+        self._adapter = adapter
+
+    def run(self, call: TaskCall, granted: Granted, media: MediaSet, progress: Progress) -> Output:
+        """Hand the call to the adapter, without conditioning."""
+        return self._adapter.run(call, granted, media, None, progress)
+
+    def weights(self) -> tuple[WeightHash, ...]:
+        """Return none: the library does not know what the adapter loads."""
+        return ()
+
+
+class AnswerTool:
+    """The understanding tasks.
+
+    Args:
+        spec: With the adapter ``"answer"``.
+        understanding: The model.
+    """
+
+    def __init__(self, spec: ToolSpec, understanding: Provider) -> None:
+        self.spec = spec
+        self._understanding = understanding
+        self._used: dict[str, str] = {}
+
+    def run(self, call: TaskCall, granted: Granted, media: MediaSet, progress: Progress) -> Output:
+        """Answer; see `AnswerAdapter.run`."""
+        model = self._understanding(progress)
+        self._used = {"understanding": model.fingerprint}
+        return AnswerAdapter(model).run(call, granted, media, None, progress)
+
+    def weights(self) -> tuple[WeightHash, ...]:
+        """Return the fingerprint of the understanding model."""
+        return _hashes(self._used)
+
+
+class GenerationTool:
+    """The generation tasks: the understanding model reads, the connector translates, the pipeline draws.
+
+    Args:
+        spec: With the adapter ``"video"``.
+        pipelines: Where its pipeline is kept.
+        understanding: The model.
+        weights_folder: Where the spec's connector lies.
+    """
+
+    def __init__(
+        self,
+        spec: ToolSpec,
+        *,
+        pipelines: PipelineStore,
+        understanding: Provider,
+        weights_folder: Path,
+    ) -> None:
+        self.spec = spec
+        self._pipelines = pipelines
+        self._understanding = understanding
+        self._connector = Lazy(lambda progress: _load_connector(spec, weights_folder, progress))
+        self._used: dict[str, str] = {}
+
+    def run(self, call: TaskCall, granted: Granted, media: MediaSet, progress: Progress) -> Output:
+        """Make what was granted; see `WanVaceAdapter.run`.
+
+        Raises:
+            ConnectorMismatchError: The connector was trained for other models.
+            WeightsError: Weights are missing or damaged.
+        """
+        if not isinstance(call, Generation):
+            msg = f"{self.spec.name} does not answer questions, got {call.task}."
+            raise RequestError(msg)
+        # ToolSpec has checked that a tool with the adapter "video" has a pipeline.
+        pipeline = self._pipelines.get(cast("PipelineSpec", self.spec.pipeline), progress)
+        self._used |= _weight_files(pipeline.hashes, "pipeline/")
+        conditioning = self._condition(call, media, pipeline, progress)
+
+        def find(frames: "Sequence[Picture]", target: str, /) -> ClipMasks:
+            return find_masks(frames, target, self._understanding(progress))
+
+        return WanVaceAdapter(pipeline, find).run(call, granted, media, conditioning, progress)
+
+    def weights(self) -> tuple[WeightHash, ...]:
+        """Return the hashes of pipeline, connector and understanding model."""
+        return _hashes(self._used)
+
+    def _condition(
+        self, call: Generation, media: MediaSet, pipeline: LoadedPipeline, progress: Progress
+    ) -> "Conditioning | None":
+        loaded = self._connector(progress)
+        if loaded is None:
+            return None
+        from unison_agent.connector import Contract
+
+        connector, digest = loaded
+        model = self._understanding(progress)
+        contract = Contract(model.fingerprint, model.layer, READ_TEMPLATE_SHA256, pipeline.text_dim)
+        connector.check(contract)
+        self._used |= {"connector": digest, "understanding": model.fingerprint}
+        progress(ProgressEvent("encode", 0, 1))
+        prompt = model.read(call.prompt, seen_media(cast("TaskCall", call), media))
+        against = None if call.negative_prompt is None else model.read(call.negative_prompt, ())
+        conditioning = connector.condition(prompt, against)
+        progress(ProgressEvent("encode", 1, 1))
+        return conditioning
+
+
+def _load_connector(
+    spec: ToolSpec, folder: Path, progress: Progress
+) -> "tuple[Connector, str] | None":
+    """Return the connector of `spec` and its hash; None when there is none and none is required."""
+    if spec.connector is None:
+        return None
+    path = folder / f"{spec.connector.file.removesuffix('.safetensors')}.safetensors"
+    if not path.is_file():
+        if not spec.connector.required:
+            return None
+        msg = f"The connector of {spec.name} is missing: {path}."
+        raise WeightsError(msg, hint="Reinstall unison-agent, or train the part again.")
+    try:
+        from unison_agent.connector import Connector
+    except ImportError as error:
+        raise MissingDependencyError(error.name or "torch", extra="models") from error
+    progress(ProgressEvent("load", 0, 1, "connector"))
+    loaded = Connector.load(path), sha256_file(path)
+    progress(ProgressEvent("load", 1, 1, "connector"))
+    return loaded
+
+
+def _weight_files(hashes: Mapping[str, str], prefix: str) -> dict[str, str]:
+    return {prefix + name: sha for name, sha in hashes.items() if name.endswith(".safetensors")}
+
+
+def _hashes(used: Mapping[str, str]) -> tuple[WeightHash, ...]:
+    return tuple(WeightHash(name=name, sha256=digest) for name, digest in sorted(used.items()))
