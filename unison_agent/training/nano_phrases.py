@@ -1,5 +1,43 @@
-"""Questions about icon scenes and words for structure maps; data only."""
+"""Words and phrases for requests about icon scenes; data only."""
 
+SHAPES = (
+    "circle", "square", "triangle", "star", "heart", "diamond", "ring", "cross", "hexagon",
+    "pentagon", "oval", "crescent", "arrow",
+)  # fmt: skip
+ICONS = (
+    "cat", "dog", "lion", "rocket", "apple", "fish", "tree", "house", "car", "bird", "flower",
+    "moon", "sun", "banana", "boat", "bus", "butterfly", "cherry", "cloud", "crab", "crown",
+    "cupcake", "duck", "elephant", "fox", "frog", "ghost", "guitar", "key", "ladybug", "leaf",
+    "lemon", "monkey", "mushroom", "owl", "panda", "pear", "penguin", "pig", "pizza", "rabbit",
+    "robot", "snail", "snowman", "strawberry", "tiger", "train", "turtle", "umbrella", "whale",
+    "airplane", "balloon", "bear", "bee", "bicycle", "bell", "candle", "carrot", "cow",
+    "dolphin", "grapes", "hat", "horse",
+)  # fmt: skip
+COLOURS = (
+    "red", "green", "blue", "yellow", "orange", "purple", "pink", "black", "white", "gray",
+    "brown", "cyan", "teal", "navy", "gold", "lime", "magenta",
+)  # fmt: skip
+PLACES = (
+    "at the left", "on the left", "on the right", "at the right", "at the top", "at the bottom",
+    "in the center", "in the middle", "in the top left corner", "in the top right",
+    "at the bottom left", "in the bottom right corner", "in the centre", "at the top right",
+    "upper left", "lower right", "on the left side", "near the bottom",
+)  # fmt: skip
+SIZES = (
+    "small", "big", "large", "tiny", "huge", "little", "medium", "giant",
+)  # fmt: skip
+DIRECTIONS = (
+    "left", "right", "up", "down",
+)  # fmt: skip
+MOTIONS = (
+    "moving {d}", "moving to the {d}", "sliding {d}", "going {d}", "drifting {d}", "flying {d}",
+    "that moves {d}", "floating {d}", "gliding {d}", "which slides {d}", "travelling {d}",
+    "shifting slowly {d}", "moving {d} slowly", "that goes {d}",
+)  # fmt: skip
+VERBS = (
+    "move", "slide", "go", "fly", "drift", "float", "glide", "travel", "roll",
+)  # fmt: skip
+NUMBER_WORDS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 8: "eight", 9: "nine", 12: "twelve"}  # fmt: skip
 MAPS: tuple[tuple[str | None, tuple[str, ...]], ...] = (
     ("canny", ("edges", "edges", "edge map", "canny edges", "edge image")),
     ("canny", ("edges", "edges", "contours", "outlines")),

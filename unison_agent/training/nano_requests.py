@@ -7,19 +7,19 @@ from collections.abc import Callable
 from unison_agent.grammar import FieldValue, Slot
 from unison_agent.tasks import MediaKind
 from unison_agent.training.nano_phrases import (
-    IMAGE_QUESTIONS,
-    MAPS,
-    PAIR_QUESTIONS,
-    TEXT_QUESTIONS,
-    VIDEO_QUESTIONS,
-)
-from unison_agent.training.nano_wording import (
     COLOURS,
     DIRECTIONS,
     ICONS,
+    IMAGE_QUESTIONS,
+    MAPS,
+    PAIR_QUESTIONS,
     PLACES,
     SHAPES,
+    TEXT_QUESTIONS,
     VERBS,
+    VIDEO_QUESTIONS,
+)
+from unison_agent.training.nano_wording import (
     Example,
     aloud,
     background,
