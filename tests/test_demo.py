@@ -1,13 +1,23 @@
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from unison_agent.demo import REQUESTS, write_inputs
+from unison_agent.agent import Unison
+from unison_agent.cli.app import app
+from unison_agent.demo import REQUESTS, Outcome, run_demo, write_inputs
 from unison_agent.demo.inputs import draw_inputs
 from unison_agent.demo.sheet import Cell, contact_sheet
 from unison_agent.media import Image, MediaSet, Video, open_medium
+from unison_agent.packs import load_pack
+from unison_agent.planner import Planner
+from unison_agent.progress import Progress, silent
+from unison_agent.result import Result
+from unison_agent.router import AdapterTool, Router
 from unison_agent.tasks import TASKS
+from unison_agent.testing import EchoAdapter, ScriptedWriter
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -71,3 +81,86 @@ def test_the_sheet_has_a_cell_each_and_shows_the_media() -> None:
         assert (pixels == color).all(-1).any(), color
     one = contact_sheet("Title", "subtitle", cells[:1], columns=3)
     assert sheet.height > one.height  # two rows against one
+
+
+# --- all twelve, with scripted plans and flat pictures -----------------------------------------------
+
+PLANS: tuple[Mapping[str, object], ...] = (
+    {"task": "text_to_image", "width": 64, "height": 64},
+    {"task": "text_to_video", "duration_seconds": 2},
+    {"task": "image_to_video", "duration_seconds": 2, "first_frame": "image_1"},
+    {"task": "image_editing", "source": "image_1", "target": "star"},
+    {"task": "video_editing", "source": "video_1", "target": "circle"},
+    {"task": "image_controllable_generation", "control": "image_1", "control_type": "canny"},
+    {"task": "video_controllable_generation", "control": "video_1", "control_type": "canny"},
+    {"task": "image_reference_generation", "references": ["image_1"], "width": 96},
+    {"task": "video_reference_generation", "references": ["image_1"]},
+    {"task": "text_understanding"},
+    {"task": "image_understanding"},
+    {"task": "video_understanding"},
+)
+
+
+def scripted(*plans: Mapping[str, object]) -> Unison:
+    pack = load_pack("nano")
+    tools = [AdapterTool(spec, EchoAdapter()) for spec in pack.tools]
+    return Unison(Planner(ScriptedWriter(*plans)), Router(tools, profile="nano"))
+
+
+def test_the_demo_writes_a_file_for_each_task_and_the_sheet(tmp_path: Path) -> None:
+    shown: list[Outcome] = []
+    outcomes = run_demo(scripted(*PLANS), tmp_path / "demo", seed=5, show=shown.append)
+    assert tuple(shown) == outcomes
+    assert all(outcome.as_expected for outcome in outcomes)
+    suffixes = {"text": ".txt", "image": ".png", "video": ".mp4"}
+    for number, outcome in enumerate(outcomes, start=1):
+        assert outcome.result is not None
+        suffix = suffixes[outcome.result.granted.output]
+        assert [path.name for path in outcome.files] == [
+            f"{number:02}-{outcome.sample.task}{suffix}"
+        ]
+        if suffix != ".txt":
+            granted = Result.load(outcome.files[0]).granted
+            assert granted.output != "text"
+            assert granted.seed == 5
+    sheet = open_medium(tmp_path / "demo" / "contact-sheet.png")
+    assert sheet.width > sheet.height > 1000
+
+
+def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:
+    plans = [*PLANS]
+    plans[1] = {"needs_input": "source"}
+    plans[2] = {"task": "text_to_video"}
+    outcomes = run_demo(scripted(*plans), tmp_path)
+    assert [n for n, outcome in enumerate(outcomes) if not outcome.as_expected] == [1, 2]
+    assert outcomes[1].plan is not None
+    assert outcomes[1].files == ()
+    assert "Please attach it" in str(outcomes[1].error)
+    assert outcomes[2].error is None
+    assert (tmp_path / "contact-sheet.png").exists()
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_command_tells_each_request_and_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    plans = [{"task": "video_understanding"} if broken else PLANS[0], *PLANS[1:]]
+
+    def opened(profile: str, progress: Progress = silent) -> Unison:
+        assert (profile, callable(progress)) == ("nano", True)
+        return scripted(*plans)
+
+    monkeypatch.setattr("unison_agent.cli.app.open_unison", opened)
+    done = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "demo")])
+    assert done.exit_code == (1 if broken else 0), done.output
+    for sample in REQUESTS:
+        assert f'"{sample.text}"' in done.stdout
+    for part in (
+        "granted 64x64, 17 frames at 8 fps",
+        "adjusted width: asked 96",
+        "answer",
+        "+ star.png",
+    ):
+        assert part in done.stdout
+    assert f"{11 if broken else 12} of 12" in done.stdout
+    assert ("failed" in done.stdout) == broken
