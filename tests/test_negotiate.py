@@ -248,7 +248,9 @@ def test_nothing_stated_grants_the_defaults(tool: ToolSpec, task: str) -> None:
 @pytest.mark.parametrize("task", NANO_ANSWER.tasks)
 def test_understanding_grants_an_answer(task: str) -> None:
     call = TASK_CALL.validate_python({"task": task, "question": "What is it?"})
-    expected = GrantedAnswer(output="text", tool="nano-answer", max_new_tokens=48)
+    tokens = NANO_ANSWER.defaults.max_new_tokens
+    assert tokens is not None
+    expected = GrantedAnswer(output="text", tool="nano-answer", max_new_tokens=tokens)
     assert negotiate(call, NANO_ANSWER, mode="strict") == expected
 
 
@@ -293,6 +295,8 @@ def test_part_of_a_size_leaves_the_rest_to_the_default(
          [("resolution", "1080p", "720p", "resolution")]),
         ({"aspect_ratio": "10:1"}, (1280, 480),
          [("aspect_ratio", "10:1", "8:3", "aspect_ratio")]),
+        ({"width": 640, "aspect_ratio": "16:9"}, (848, 480),
+         [("width", 640, 848, "aspect_ratio")]),
         ({"width": 640, "height": 480, "aspect_ratio": "16:9"}, (640, 480),
          [("aspect_ratio", "16:9", "4:3", "aspect_ratio")]),
         ({"width": 2000, "height": 960}, (1280, 608),
@@ -380,6 +384,21 @@ def test_area_times_frames_gives_way_where_nothing_is_stated() -> None:
     long = negotiate(call_of("text_to_video", num_frames=129), WAN, mode="strict")
     assert isinstance(long, GrantedVideo)
     assert (long.width, long.height, long.num_frames) == (832, 480, 129)
+
+
+def test_a_size_gives_way_where_not_even_the_shortest_clip_fits() -> None:
+    assert WAN.limits is not None
+    limits = WAN.limits.model_copy(update={"max_volume": 640 * 480 * 5})
+    tool = WAN.model_copy(update={"limits": limits})
+    granted = grant(tool, call_of("text_to_video", width=960, height=640))
+    assert granted.width * granted.height * granted.num_frames <= 640 * 480 * 5
+    assert {a.rule for a in granted.adjustments} == {"volume_cap"}
+
+
+def test_a_side_that_fits_alone_follows_the_other_to_keep_the_shape() -> None:
+    granted = grant(WAN, call_of("text_to_image", width=1600, height=528))
+    assert changes(granted)[0] == ("width", 1600, 1280, "size_range")
+    assert [a.rule for a in granted.adjustments] == ["size_range", "aspect_ratio"]
 
 
 def test_a_long_clip_of_a_large_source_keeps_its_frames_and_shrinks() -> None:

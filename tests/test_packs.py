@@ -7,7 +7,7 @@ from unison_agent.errors import PackError, UnknownProfileError
 from unison_agent.packs import Pack, known_profiles, load_pack, parse_pack
 from unison_agent.tasks import TASKS
 
-NANO = (Path(__file__).parents[1] / "tools" / "nano.toml").read_text(encoding="utf-8")
+EXAMPLE = (Path(__file__).parent / "data" / "pack.toml").read_text(encoding="utf-8")
 
 
 def line_with(text: str, words: str) -> int:
@@ -15,9 +15,9 @@ def line_with(text: str, words: str) -> int:
 
 
 def broken(old: str, new: str) -> tuple[PackError, str]:
-    """Return the error of nano's pack with `old` replaced by `new`, and that text."""
-    text = NANO.replace(old, new, 1)
-    assert text != NANO
+    """Return the error of the example with `old` replaced by `new`, and that text."""
+    text = EXAMPLE.replace(old, new, 1)
+    assert text != EXAMPLE
     with pytest.raises(PackError) as caught:
         parse_pack(text, file="some.toml")
     return caught.value, text
@@ -53,7 +53,7 @@ def test_unknown_profile_lists_the_known_ones(name: str) -> None:
 
 def test_a_path_is_read(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
-    file.write_text(NANO.replace('"nano"', '"mine"', 1), encoding="utf-8")
+    file.write_text(EXAMPLE.replace('"example"', '"mine"', 1), encoding="utf-8")
     assert load_pack(file).profile == load_pack(str(file)).profile == "mine"
 
 
@@ -111,8 +111,8 @@ def test_inline_tables_are_pointed_at() -> None:
         ('adapter = "video"', 'adapter = "my.module:Adapter"', "tools[1].adapter", "'answer'"),
         ('adapter = "video"', 'adapter = "answer"', "tools[1].tasks", "does not serve"),
         ('"text_to_video",', '"text_to_opera",', "tools[1].tasks[1]", "text_to_opera"),
-        ('"text_to_video",', '"text_to_image",', "tools[1].tasks", "already served by 'nano-video'"),
-        ('"nano-video"', '"nano-answer"', "tools[1].name", "two tools are named"),
+        ('"text_to_video",', '"text_to_image",', "tools[1].tasks", "already served by 'example-video'"),
+        ('"example-video"', '"example-answer"', "tools[1].name", "two tools are named"),
         ("max_new_tokens = 48", "", "tools[0].defaults.max_new_tokens", "needs"),
         ("steps = 12", "steps = 60", "tools[1].defaults.steps", "60 is not within"),
         ("steps = 12", 'steps = "12"', "tools[1].defaults.steps", "valid integer"),
@@ -143,13 +143,13 @@ def test_wrong_values_name_key_and_line(old: str, new: str, key: str, words: str
 
 
 def test_answering_tool_takes_no_pipeline() -> None:
-    limits = NANO[NANO.index("[tools.limits]") :]
+    limits = EXAMPLE[EXAMPLE.index("[tools.limits]") :]
     error, _ = broken("[tools.defaults]", f"{limits}\n[tools.defaults]")
     assert error.key == "tools[0].limits"
 
 
 def test_generating_tool_needs_limits() -> None:
-    error, _ = broken(NANO[NANO.index("[tools.limits]") :], "")
+    error, _ = broken(EXAMPLE[EXAMPLE.index("[tools.limits]") :], "")
     assert error.key == "tools[1].limits"
 
 

@@ -100,15 +100,16 @@ def _side_rule(field: str, asked: int, wish: SizeWish, limits: Limits) -> tuple[
         return "size_range", f"{field} is {least} to {most} pixels"
     if asked % limits.multiple_of:
         return "multiple_of", f"{field} is a multiple of {limits.multiple_of}"
-    other = wish.height if field == "width" else wish.width
-    least_other = (limits.heights() if field == "width" else limits.widths())[0]
-    if asked * (other or least_other) > limits.max_area:
+    if field == "width":
+        area = asked * (wish.height or limits.heights()[0])
+    else:
+        area = asked * (wish.width or limits.widths()[0])
+    if area > limits.max_area:
         return "area_cap", f"a frame has at most {limits.max_area} pixels"
-    if other is None or (
-        limits.max_volume and asked * other * limits.frame_counts()[0] > limits.max_volume
-    ):
+    counts = limits.frame_counts()
+    if limits.max_volume and counts and area * counts[0] > limits.max_volume:
         return "volume_cap", f"area times frames is at most {limits.max_volume}"
-    return "aspect_ratio", "the other side changes, and the shape is kept"
+    return "aspect_ratio", "the shape is kept, and the other side cannot follow"
 
 
 def time_changes(

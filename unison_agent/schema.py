@@ -13,9 +13,9 @@ from pydantic import BaseModel, TypeAdapter
 
 from unison_agent._resources import data
 from unison_agent.errors import OutputError
-from unison_agent.packs import Pack, load_pack
+from unison_agent.packs import Pack
 from unison_agent.replay import Record
-from unison_agent.schema_examples import calls, granted, plans, record
+from unison_agent.schema_examples import calls, granted, pack, plans, record
 from unison_agent.tasks import Granted, Plan, Request, TaskCall
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -35,7 +35,7 @@ def documents() -> Mapping[str, str]:
                 TypeAdapter[object](Request),
                 [plan.request for plan in plans()],
             ),
-            ("tool_pack", "Pack", TypeAdapter[object](Pack), [load_pack("nano")]),
+            ("tool_pack", "Pack", TypeAdapter[object](Pack), [pack()]),
             ("record", "Record", TypeAdapter[object](Record), [record()]),
         )
     }

@@ -2,6 +2,15 @@
 
 from datetime import UTC, datetime
 
+from unison_agent.packs import (
+    ConnectorSpec,
+    Defaults,
+    Limits,
+    Pack,
+    PipelineSpec,
+    ToolSpec,
+    UnderstandingSpec,
+)
 from unison_agent.replay import MediaHash, Record, Version, WeightHash
 from unison_agent.tasks import (
     Adjustment,
@@ -187,4 +196,51 @@ def record() -> Record:
         index=1,
         created=datetime(2026, 1, 1, tzinfo=UTC),
         versions=(Version(name="diffusers", version="0.35.0"),),
+    )
+
+
+def pack() -> Pack:
+    """Return a pack of one tool that answers and one that draws."""
+    return Pack(
+        profile="example",
+        description="Small models for images of 64x64 pixels and clips of up to 17 frames.",
+        understanding=UnderstandingSpec(source="nano", weights="nano", layer=20),
+        tools=(
+            ToolSpec(
+                name="example-answer",
+                tasks=("text_understanding", "image_understanding"),
+                adapter="answer",
+                defaults=Defaults(max_new_tokens=48),
+            ),
+            ToolSpec(
+                name="example-video",
+                tasks=("text_to_image", "text_to_video"),
+                adapter="video",
+                pipeline=PipelineSpec(
+                    source="nano",
+                    folder="pipeline",
+                    text_encoder=False,
+                    vae_spatial=4,
+                    vae_temporal=1,
+                ),
+                connector=ConnectorSpec(file="connector.safetensors", required=True),
+                defaults=Defaults(
+                    width=64, height=64, num_frames=17, fps=8, steps=12, guidance_scale=3
+                ),
+                limits=Limits(
+                    width=(64, 64),
+                    height=(64, 64),
+                    multiple_of=16,
+                    max_area=4096,
+                    num_frames=(5, 17),
+                    frame_rule="4n+1",
+                    fps=(4, 16),
+                    native_fps=8,
+                    steps=(1, 50),
+                    guidance_scale=(0, 10),
+                    num_outputs=4,
+                    references=1,
+                ),
+            ),
+        ),
     )
