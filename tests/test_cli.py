@@ -5,6 +5,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from unison_agent._resources import data
+from unison_agent.cli import main
 from unison_agent.cli.app import app
 from unison_agent.tasks import TASKS
 from unison_agent.weights import BASE
@@ -69,6 +70,27 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
     done = invoke(*arguments)
     assert done.exit_code == 2
     assert "Traceback" not in done.output
+
+
+def test_a_profile_that_is_unknown_is_found_before_loading() -> None:
+    done = invoke("run", "a red star", "--profile", "nope")
+    assert done.exit_code == 1
+    assert "'nope'" in done.stderr
+
+
+def test_main_leaves_with_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["unison-agent", "tools", "--profile", "nope"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 1
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("unison_agent.cli.app.app", interrupted)
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 130
 
 
 def test_version() -> None:
