@@ -30,7 +30,7 @@ def attach(language_model: "nn.Module", folder: Path, name: AdapterName) -> None
     except ImportError as error:
         raise MissingDependencyError(error.name or "peft", extra="models") from error
     import torch
-    from safetensors.torch import load_file
+    from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
 
     config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     settings = LoraConfig(

@@ -39,11 +39,11 @@ def patches(frames: "Tensor") -> "Tensor":
     return cut.permute(0, 2, 4, 6, 1, 3, 5).reshape(n, grid * grid, 3 * 2 * PATCH * PATCH)
 
 
-def pairs(frames: Sequence[NDArray[np.uint8]]) -> "Tensor":
+def pairs(frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> "Tensor":
     """Return frames two by two, the last one doubled if need be: (ceil(n/2), 2, 64, 64, 3) uint8."""
     import torch
 
     rows = list(frames)
     if len(rows) % 2:
         rows.append(rows[-1])
-    return torch.from_numpy(np.stack(rows)).view(-1, 2, SIDE, SIDE, 3)
+    return torch.from_numpy(np.stack(rows)).view(-1, 2, SIDE, SIDE, 3)  # pyright: ignore[reportUnknownMemberType]

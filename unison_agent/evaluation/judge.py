@@ -5,12 +5,12 @@ own accuracy on true renderings is always reported beside what it says of genera
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unison_agent import pixels
+from unison_agent import conversation, pixels
 from unison_agent.scenes import sprites, words, world
 
 if TYPE_CHECKING:
@@ -77,14 +77,10 @@ def names(model: "UnderstandingModel", pictures: list[world.Pixels]) -> list[str
     import torch
 
     tower = model.model.model.visual
-    table = model.model.get_input_embeddings().weight.float()
+    table = cast("torch.nn.Embedding", model.model.get_input_embeddings()).weight.float()
     tokenizer = model.tokenizer
-    vectors = torch.stack(
-        [
-            table[tokenizer(" " + word, add_special_tokens=False).input_ids].mean(0)
-            for word in sprites.NAMES
-        ]
-    )
+    ids = [conversation.user_ids(tokenizer, " " + word) for word in sprites.NAMES]
+    vectors = torch.stack([table[row].mean(0) for row in ids])
     position = words.NAME_POSITION
     found: list[str] = []
     with torch.inference_mode():

@@ -42,6 +42,7 @@ SHEET = Path(__file__).with_name("noto_icons.png")
 SIDE = 96
 COLUMNS = 8
 _OVERSAMPLING = 8
+_FULL = np.float32(255)
 
 Sprite = NDArray[np.float32]
 """RGBA in [0, 1], shape (side, side, 4)."""
@@ -90,8 +91,8 @@ def _outline(shape: Shape, side: int) -> Image.Image:
 def shape_sprite(shape: Shape, color: Color, side: int) -> Sprite:
     """Return a one-colour shape, anti-aliased."""
     alpha = np.asarray(_outline(shape, side).resize((side, side), Image.Resampling.BOX), np.float32)
-    rgb = np.broadcast_to(np.array(COLORS[color], np.float32) / 255, (side, side, 3))
-    return np.concatenate([rgb, alpha[..., None] / 255], axis=-1)
+    rgb = np.broadcast_to(np.array(COLORS[color], np.float32), (side, side, 3))
+    return np.concatenate([rgb, alpha[..., None]], axis=-1) / _FULL
 
 
 @functools.cache
@@ -102,7 +103,7 @@ def icon_sprite(name: str, side: int) -> Sprite:
     cell = _sheet().crop((left, top, left + SIDE, top + SIDE))
     # Premultiplied, so that the transparent surroundings do not bleed dark into the edge.
     resized = cell.convert("RGBa").resize((side, side), Image.Resampling.LANCZOS).convert("RGBA")
-    return np.asarray(resized, np.float32) / 255
+    return np.asarray(resized, np.float32) / _FULL
 
 
 @functools.cache

@@ -176,7 +176,7 @@ def box_mask(mask: NDArray[np.bool_], pad: int) -> NDArray[np.bool_]:
 def random_look(rng: random.Random, background: Color | None) -> tuple[str, Color | None]:
     """Return (name, colour); shapes never have the colour of the ground."""
     if rng.random() < 0.5:
-        colors = [c for c in sprites.COLORS if c != background]
+        colors: list[Color] = [c for c in sprites.COLORS if c != background]
         return rng.choice(sprites.SHAPES), rng.choice(colors)
     return rng.choice(sprites.ICONS), None
 
