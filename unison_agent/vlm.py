@@ -7,11 +7,11 @@ either LoRA changes no picture.
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, cast
 
 from unison_agent import compose, conversation, lora, pixels, weights
 from unison_agent.conversation import Seen, Tokens
@@ -20,12 +20,18 @@ from unison_agent.media import Image, Medium, Video
 from unison_agent.progress import Progress, ProgressEvent, silent
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import BoolTensor, LongTensor, Tensor
     from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
 
     from unison_agent.decoding import ConstrainedDecoder
+
+    class _Generating(Protocol):
+        def generate(self, **settings: object) -> Tensor: ...
+
 
 VIDEO_FRAMES = 4  # of a clip, evenly spread; two pairs of 16 tokens each
 _SECONDS_PER_PAIR = 1.0
@@ -110,7 +116,7 @@ class UnderstandingModel:
         """
         try:
             import torch
-            from safetensors.torch import load_file
+            from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
         except ImportError as error:
             raise MissingDependencyError(error.name or "torch", extra="models") from error
         hashes = weights.verify_folder(folder)
@@ -202,14 +208,16 @@ class UnderstandingModel:
         start = inputs.ids.shape[1]
 
         class Report(StoppingCriteria):
-            def __call__(self, input_ids: "Tensor", scores: "Tensor", **_: object) -> "Tensor":
+            def __call__(
+                self, input_ids: "LongTensor", scores: "tuple[Tensor] | None", **_: object
+            ) -> "BoolTensor":
                 del scores
                 done = input_ids.shape[1] - start
                 progress(ProgressEvent("answer", done, max_new_tokens))
-                return torch.zeros(len(input_ids), dtype=torch.bool)
+                return cast("BoolTensor", torch.zeros(len(input_ids), dtype=torch.bool))
 
         with self._using("answers" if media else None), torch.inference_mode():
-            output = self.model.generate(
+            output = cast("_Generating", self.model).generate(
                 input_ids=inputs.ids,
                 attention_mask=inputs.mask.long(),
                 max_new_tokens=max_new_tokens,
@@ -219,7 +227,8 @@ class UnderstandingModel:
                 stopping_criteria=StoppingCriteriaList([Report()]),
                 **_multimodal(inputs),
             )
-        return self.tokenizer.decode(output[0, start:], skip_special_tokens=True).strip()
+        text = self.tokenizer.decode(output[0, start:], skip_special_tokens=True)  # pyright: ignore[reportUnknownMemberType]
+        return cast("str", text).strip()
 
     def score(self, medium: Medium, question: str, options: Sequence[str]) -> list[float]:
         """Return the log-likelihood of each option as the answer to a question about a medium."""
@@ -247,7 +256,7 @@ class UnderstandingModel:
         ]
 
     @contextmanager
-    def _using(self, name: lora.AdapterName | None) -> Iterator[None]:
+    def _using(self, name: lora.AdapterName | None) -> Generator[None]:
         with self._lock:
             if self.adapters:
                 active = name if name in self.adapters else None
@@ -303,14 +312,14 @@ def _seen(frames: Frames) -> Seen:
     return Seen(kind, -(-len(values) // 2) * pixels.TOKENS)
 
 
-def _multimodal(inputs: _Inputs) -> dict[str, "Tensor | None"]:
+def _multimodal(inputs: _Inputs) -> dict[str, "Tensor"]:
     """Return the keyword arguments that only multimodal classes take."""
     import torch
 
     seconds = None
     if inputs.video_grid is not None:
         seconds = torch.full((len(inputs.video_grid),), _SECONDS_PER_PAIR)
-    return {
+    given: dict[str, Tensor | None] = {
         "mm_token_type_ids": inputs.types.int(),
         "pixel_values": inputs.images,
         "image_grid_thw": inputs.image_grid,
@@ -318,3 +327,4 @@ def _multimodal(inputs: _Inputs) -> dict[str, "Tensor | None"]:
         "video_grid_thw": inputs.video_grid,
         "second_per_grid_ts": seconds,
     }
+    return {name: value for name, value in given.items() if value is not None}
