@@ -115,7 +115,9 @@ def outcome_lines(outcome: "Outcome") -> list[str]:
         return [*lines, f"[bold red]failed[/] {escape(str(outcome.error))}", ""]
     if not outcome.as_expected:
         lines.append(f"[yellow]note[/] this should have been {outcome.sample.task}")
+    time = f"{outcome.seconds:.2f} s"
     if outcome.result is not None:
+        time = f"{timing_words(outcome.result.timings)}, with saving {time}"
         lines += result_lines(outcome.result)
         lines += [
             f"[yellow]adjusted[/] {escape(change.field)}: asked {escape(str(change.asked))}, "
@@ -125,7 +127,7 @@ def outcome_lines(outcome: "Outcome") -> list[str]:
         if outcome.result.text is not None:
             lines.append(f"[bold green]answer[/] {escape(outcome.result.text)}")
     lines += [f"[bold green]saved[/] {_path(path)}" for path in outcome.files]
-    return [*lines, f"[dim]{outcome.seconds:.2f} s[/]", ""]
+    return [*lines, f"[dim]{time}[/]", ""]
 
 
 def saved_lines(files: Iterable[Path]) -> list[str]:
