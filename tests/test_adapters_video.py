@@ -27,7 +27,7 @@ from unison_agent.errors import (
     WeightsError,
 )
 from unison_agent.media import Image, MediaSet, Video
-from unison_agent.pipelines import LoadedPipeline
+from unison_agent.pipelines import LoadedPipeline, VacePipe
 from unison_agent.preprocess.target import ClipMasks, find_masks
 from unison_agent.progress import ProgressEvent, silent
 from unison_agent.tasks import (
@@ -507,12 +507,54 @@ def test_another_shape_than_granted_is_an_error() -> None:
         _checked(np.zeros((1, 2, 16, 32, 3)), VaceInputs(32, 16, 1), "tiny")
 
 
+class Recording:
+    """A pipeline with a text encoder, which cannot run here: it notes what it is given."""
+
+    def __init__(self, pipe: VacePipe, *, fails: bool = False) -> None:
+        self.transformer = pipe.transformer
+        self.text_encoder = object()
+        self.device = torch.device("cpu")
+        self.vae_scale_factor_spatial = self.vae_scale_factor_temporal = 4
+        self.video_processor = None
+        self.frames = np.full((1, 1, 16, 32, 3), 0.5, np.float32)
+        self.given: dict[str, object] = {}
+        self.freed = 0
+        self._fails = fails
+
+    def __call__(self, **given: object) -> "Recording":
+        self.given = given
+        if self._fails:
+            raise RuntimeError("out of memory.")
+        return self
+
+    def maybe_free_model_hooks(self) -> None:
+        self.freed += 1
+
+
 def test_a_pipeline_that_reads_its_own_prompt_needs_ftfy(
     pipeline: LoadedPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline.pipe, "text_encoder", torch.nn.Identity())
+    pipe = Recording(pipeline.pipe)
+    adapter = WanVaceAdapter(replace(pipeline, pipe=pipe, vae_temporal=4))
+    asked = call("text_to_image", negative_prompt="dots")
+    monkeypatch.setattr("unison_agent.adapters.video.find_spec", dict[str, object]().get)
     with pytest.raises(MissingDependencyError, match="ftfy"):
-        WanVaceAdapter(pipeline).run(call("text_to_image"), IMAGE, MediaSet(), None, silent)
+        adapter.run(asked, IMAGE, MediaSet(), None, silent)
+    monkeypatch.setattr("unison_agent.adapters.video.find_spec", {"ftfy": True}.get)
+    output = adapter.run(asked, IMAGE, MediaSet(), None, silent)
+    assert output.notes == (NO_CONNECTOR,)
+    assert (array(output.media[0]) == 128).all()
+    assert (pipe.given["prompt"], pipe.given["negative_prompt"]) == ("a red star", "dots")
+    assert pipe.given["prompt_embeds"] is pipe.given["negative_prompt_embeds"] is None
+    assert (pipe.given["num_frames"], pipe.freed) == (1, 0)
+
+
+def test_a_failure_frees_what_was_brought_to_the_device(pipeline: LoadedPipeline) -> None:
+    pipe = Recording(pipeline.pipe, fails=True)
+    adapter = WanVaceAdapter(replace(pipeline, pipe=pipe))
+    with pytest.raises(GenerationError, match=r"out of memory\. Ask for a smaller size"):
+        adapter.run(call("text_to_image"), IMAGE, MediaSet(), tiny_conditioning(), silent)
+    assert pipe.freed == 1
 
 
 def test_the_mask_finder_is_given_the_granted_frames() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from unison_agent.errors import DownloadError, WeightsError
-from unison_agent.pipelines import LoadedPipeline, PipelineStore, adopt, source_name
+from unison_agent.pipelines import LoadedPipeline, PipelineStore, VaceFrames, adopt, source_name
 from unison_agent.progress import ProgressEvent
 from unison_agent.specs import PipelineSpec
 from unison_agent.testing import tiny_conditioning, tiny_wan_vace
@@ -66,10 +66,21 @@ def test_one_object_for_all_threads(saved: Path) -> None:
     assert store.get(SPEC) is not found[0]
 
 
-def test_the_dtype_of_the_pack_is_used(saved: Path) -> None:
+def test_the_dtype_of_the_pack_is_used_for_all_but_the_vae(saved: Path) -> None:
     spec = SPEC.model_copy(update={"dtype": "bfloat16"})
-    pipe = PipelineStore(saved).get(spec).pipe
-    assert pipe.transformer.dtype == torch.bfloat16  # pyright: ignore[reportAttributeAccessIssue]
+    loaded = PipelineStore(saved).get(spec)
+    assert loaded.pipe.transformer.dtype == torch.bfloat16  # pyright: ignore[reportAttributeAccessIssue]
+    assert loaded.pipe.vae.dtype == torch.float32  # pyright: ignore[reportAttributeAccessIssue]
+    embeds = tiny_conditioning().prompt_embeds
+    made: VaceFrames = loaded.pipe(  # pyright: ignore[reportCallIssue]
+        prompt_embeds=embeds,
+        width=16,
+        height=16,
+        num_frames=0,
+        num_inference_steps=1,
+        guidance_scale=1.0,
+    )
+    assert made.frames.shape == (1, 1, 16, 16, 3)
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:

@@ -180,6 +180,17 @@ def test_an_icon_with_parts_of_the_grounds_colour_is_one_thing() -> None:
         assert len(split.regions) == 1, name
 
 
+def test_a_small_part_beside_a_thing_belongs_to_it() -> None:
+    picture = PIL.Image.new("RGB", (64, 64), (245, 245, 245))
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((20, 20, 39, 39), fill=(220, 50, 50))
+    draw.rectangle((42, 28, 44, 31), fill=(25, 25, 30))
+    draw.rectangle((4, 54, 8, 58), fill=(60, 110, 220))
+    scene = flat_scene(picture)
+    assert scene is not None
+    assert [region.box for region in scene.regions] == [(20, 20, 45, 40), (4, 54, 9, 59)]
+
+
 def test_every_single_thing_of_the_scenes_is_found() -> None:
     rng = random.Random(7)
     for _ in range(100):

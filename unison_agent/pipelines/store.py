@@ -131,7 +131,8 @@ def _from_pretrained(root: Path, spec: "PipelineSpec") -> object:
         return WanVACEPipeline.from_pretrained(  # pyright: ignore[reportUnknownMemberType]
             where,
             revision=spec.revision,
-            dtype=getattr(torch, spec.dtype),
+            # The VAE stays exact: its cost is small, and half precision shows as bands of colour.
+            dtype={"default": getattr(torch, spec.dtype), "vae": torch.float32},
             use_safetensors=True,
             local_files_only=spec.folder is not None,
             **bare,
