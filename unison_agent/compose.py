@@ -6,8 +6,9 @@ the base model: zero biases, multimodal RoPE sections that add up to the head, t
 
 import shutil
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from unison_agent import weights
 from unison_agent.progress import Progress, ProgressEvent, silent
@@ -28,7 +29,8 @@ def load_tokenizer(base: Path) -> "PreTrainedTokenizerFast":
     """Return the base tokenizer with the four vision tokens added."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(base)
+    loaded = AutoTokenizer.from_pretrained(base)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    tokenizer = cast("PreTrainedTokenizerFast", loaded)
     tokenizer.add_tokens(list(_ADDED), special_tokens=True)
     return tokenizer
 
@@ -50,7 +52,8 @@ def build_model(
     import json
 
     import torch
-    from safetensors.torch import load_file
+    from accelerate import init_empty_weights
+    from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
     llama = json.loads((base / "config.json").read_text(encoding="utf-8"))
@@ -93,18 +96,24 @@ def build_model(
     mean = embedding.float().mean(0, keepdim=True).to(embedding.dtype)
     extra = mean.repeat(_VOCABULARY - embedding.shape[0], 1)
     text["model.language_model.embed_tokens.weight"] = torch.cat([embedding, extra])
+    values = {name: value.to(dtype) for name, value in text.items()}
+    # Without a tower to load (its training starts from a random one) the class initialises itself.
+    bare = nullcontext() if vision is None else init_empty_weights(include_buffers=False)
     previous = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
-        model = Qwen2_5_VLForConditionalGeneration(config)
+        with bare:
+            model = Qwen2_5_VLForConditionalGeneration(config)
     finally:
         torch.set_default_dtype(previous)
-    model.load_state_dict({k: v.to(dtype) for k, v in text.items()}, strict=False)
-    for name, parameter in model.model.language_model.named_parameters():
+    for name, parameter in model.model.language_model.named_parameters(
+        prefix="model.language_model"
+    ):
         if name.endswith("bias"):
-            parameter.data.zero_()
-    if vision is not None:
-        model.model.visual.load_state_dict({k: v.to(dtype) for k, v in vision.items()})
+            values[name] = torch.zeros(parameter.shape, dtype=dtype)
+    for name, value in (vision or {}).items():
+        values[f"model.visual.{name}"] = value.to(dtype)
+    model.load_state_dict(values, strict=False, assign=True)
     model.tie_weights()
     return model.eval().requires_grad_(False)
 
@@ -149,15 +158,15 @@ def base_folder(progress: Progress = silent, *, force: bool = False, offline: bo
     logging.disable_progress_bar()  # told through `progress`
     with tempfile.TemporaryDirectory(dir=gguf.parent, prefix=".making-") as making:
         target = Path(making) / folder.name
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        model = AutoModelForCausalLM.from_pretrained(
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        model = AutoModelForCausalLM.from_pretrained(  # pyright: ignore[reportUnknownMemberType]
             gguf.parent,
             gguf_file=gguf.name,
             dtype=torch.bfloat16,
             quantization_config=GgufConfig(dequantize=True),
         )
-        model.save_pretrained(target)
-        tokenizer.save_pretrained(target)
+        model.save_pretrained(target)  # pyright: ignore[reportUnknownMemberType]
+        tokenizer.save_pretrained(target)  # pyright: ignore[reportUnknownMemberType]
         if folder.is_dir():
             if not force:
                 return folder  # another process was faster

@@ -8,16 +8,17 @@ length limit, unlike the paper's 56-position projector, so no token goes unseen.
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor, nn
 
 from unison_agent.errors import ConnectorMismatchError, WeightsError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from typing import Protocol
 
     class States(Protocol):
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
         def mask(self) -> Tensor:
             """Shape (B, L), True where there is a token."""
             ...
+
+    class _WeightsFile(Protocol):
+        def metadata(self) -> dict[str, str] | None: ...
+        def keys(self) -> list[str]: ...
+        def get_tensor(self, name: str) -> Tensor: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,10 @@ class Contract:
     layer: int
     template_sha256: str
     text_dim: int
+
+
+# In standard deviations: the first token's state is a constant two orders of magnitude larger.
+_CLIP = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +116,25 @@ class _Layer(nn.Module):
 class Resampler(nn.Module):
     """A fixed number of learned queries that look at all hidden states.
 
+    Attributes:
+        state_mean: (hidden_size,) of the states it was trained on.
+        state_std: (hidden_size,) likewise.
+
     Args:
         shape: Sizes.
     """
+
+    state_mean: Tensor
+    state_std: Tensor
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
         width = shape.text_dim
-        self.input_norm = nn.LayerNorm(shape.hidden_size)
+        # Of single channels over many tokens: a few are a hundred times the rest, and a LayerNorm
+        # over channels would leave nothing of what the small ones say.
+        self.register_buffer("state_mean", torch.zeros(shape.hidden_size))
+        self.register_buffer("state_std", torch.ones(shape.hidden_size))
         self.input = nn.Linear(shape.hidden_size, width)
         self.queries = nn.Parameter(torch.randn(shape.num_queries, width) * 0.5)
         self.layers = nn.ModuleList(_Layer(width, shape.num_heads) for _ in range(shape.num_layers))
@@ -131,7 +151,8 @@ class Resampler(nn.Module):
         Returns:
             (B, num_queries, text_dim).
         """
-        inputs = self.input(self.input_norm(states))
+        standard = ((states - self.state_mean) / self.state_std).clamp(-_CLIP, _CLIP)
+        inputs = self.input(standard)
         queries = self.queries.expand(len(states), -1, -1)
         for layer in self.layers:
             queries = layer(queries, inputs, mask)
@@ -162,8 +183,9 @@ class Connector:
             WeightsError: The file is missing, damaged, or not a connector.
         """
         try:
-            with safe_open(path, framework="pt") as file:
-                header: dict[str, str] = file.metadata() or {}
+            opened = cast("AbstractContextManager[_WeightsFile]", safe_open(path, framework="pt"))
+            with opened as file:
+                header = file.metadata() or {}
                 values = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
             contract = Contract(**json.loads(header["contract"]))
             module = Resampler(Shape(**json.loads(header["shape"])))

@@ -18,8 +18,8 @@ from unison_agent import compose, weights
 from unison_agent.connector import Connector, Contract, Resampler, Shape
 from unison_agent.conversation import READ_TEMPLATE_SHA256
 from unison_agent.training import closed_form_vae as vae
-from unison_agent.training.generator import LATENT_CHANNELS, TEXT_DIM, scene_basis
-from unison_agent.training.states import LAYER
+from unison_agent.training.generator import LATENT_CHANNELS, scene_basis
+from unison_agent.training.states import LAYER, TEXT_DIM
 from unison_agent.training.wan_transformer import make_transformer
 
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ def export_generator(checkpoint: Path, nano: Path) -> None:
     folder = nano / "pipeline"
     shutil.rmtree(folder, ignore_errors=True)
     pipe = WanVACEPipeline(
-        tokenizer=None,
-        text_encoder=None,
+        tokenizer=None,  # pyright: ignore[reportArgumentType]
+        text_encoder=None,  # pyright: ignore[reportArgumentType]
         vae=vae.build_vae(scene_basis()),
-        scheduler=scheduler(),
+        scheduler=scheduler(),  # pyright: ignore[reportArgumentType]
         transformer=transformer.half(),
     )
     pipe.save_pretrained(folder, safe_serialization=True)

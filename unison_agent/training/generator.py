@@ -3,7 +3,8 @@
 The network sees noisy latents, VACE's control latents and the connector's tokens, and says the clean
 latents (x-prediction); the loss is |x - x_hat|^2 / max(sigma, 0.2)^2 with sigma = sigmoid(N(0.8, 1)).
 The timestep fed is 1000 sigma, which is what UniPC with prediction_type="sample" and flow sigmas feeds.
-It knows latents and states, not words: requests come as pools of hidden states (training/states.py).
+The connector starts from training/connector.py. It knows latents and states, not words: requests come
+as pools of hidden states (training/states.py).
 
 ``python -m unison_agent.training.generator --minutes 90``; stop it, add pools, and start it again.
 """
@@ -16,7 +17,7 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from unison_agent.connector import Resampler, Shape
@@ -30,15 +31,17 @@ from unison_agent.training.examples import (
     drawing,
 )
 from unison_agent.training.loop import Average, Budget, plain_attention, set_rate
-from unison_agent.training.states import Pool, load_pool, pool_wording
+from unison_agent.training.states import TEXT_DIM, Pool, load_pool, pool_wording
 from unison_agent.training.wan_transformer import make_transformer
 
 LEARNING_RATE = 1.5e-3
 LATENT_CHANNELS = 24
-TEXT_DIM = 256
 TOKENS_A_STEP = 1536  # 16 a frame
 DROPPED_PROMPTS = 0.1
 SMALLEST_SIGMA = 0.2
+# The connector waits: a transformer that knows nothing yet teaches it to say the same of every prompt.
+JOINT_FROM = 0.6  # share of the run
+CONNECTOR_RATE = 0.05  # of the transformer's learning rate, from then on
 # Share of the steps; text_to_image starts higher and gives way (see `choose`).
 MIX: dict[GenerationTask, float] = {
     "text_to_image": 0.40,
@@ -177,6 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pools", type=Path, default=Path("runs/pools"))
     parser.add_argument("--out", type=Path, default=Path("runs/generator"))
+    parser.add_argument("--connector", type=Path, default=Path("runs/connector/last.pt"))
     parser.add_argument("--minutes", type=float, default=90)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
@@ -191,14 +195,17 @@ def main() -> None:
     basis = scene_basis()
     source = Source(args.pools, basis, args.seed + 1000 * budget.step)
     latent_channels = LATENT_CHANNELS + vae.BORDER_CHANNELS
-    transformer = make_transformer(latent_channels, TEXT_DIM).to(device).train()
+    transformer = cast("nn.Module", make_transformer(latent_channels, TEXT_DIM))
+    transformer = transformer.to(device).train()
     hidden = next(iter(source.pools.values())).states.shape[1]
     connector = Resampler(Shape(hidden, TEXT_DIM)).to(device).train()
+    if state is None:
+        start = torch.load(args.connector, map_location=device, weights_only=True)
+        connector.load_state_dict(start["connector"])
     parameters = [*transformer.parameters(), *connector.parameters()]
     average = Average(parameters)
-    optimizer = torch.optim.AdamW(
-        parameters, lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.01
-    )
+    groups = [{"params": list(m.parameters())} for m in (transformer, connector)]
+    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.01)
     if state is not None:
         transformer.load_state_dict(state["transformer"])  # pyright: ignore[reportArgumentType]
         connector.load_state_dict(state["connector"])  # pyright: ignore[reportArgumentType]
@@ -218,7 +225,10 @@ def main() -> None:
     print({t: len(p) for t, p in source.pools.items()}, flush=True)
     means: dict[str, float] = {}
     while not budget.over:
+        joint = budget.share >= JOINT_FROM
         set_rate(optimizer, LEARNING_RATE, budget.rate())
+        optimizer.param_groups[1]["lr"] *= CONNECTOR_RATE if joint else 0.0
+        connector.requires_grad_(joint)
         task = source.choose(budget.share)
         batch = source.batch(task)
         clean = batch.latents.to(device)
@@ -245,7 +255,8 @@ def main() -> None:
         optimizer.zero_grad()
         budget.count(size)
         average.update(budget.step)
-        means[task] = means.get(task, loss.item()) * 0.95 + loss.item() * 0.05
+        value: float = loss.item()
+        means[task] = means.get(task, value) * 0.95 + value * 0.05
         if budget.step % 100 == 0:
             budget.log(**means)
         if budget.save_due():

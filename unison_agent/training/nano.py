@@ -7,7 +7,8 @@ CUDA when there is one where that pays. ``<part> --help`` tells its options.
     planner     the planning LoRA
     answers     the LoRA for questions about pictures and clips
     states      hidden states of the training requests, one pool a task
-    generator   transformer and connector, on all nine generation tasks
+    connector   the connector's start, without the transformer
+    generator   transformer and connector together, on all nine generation tasks
     export      finished runs -> unison_agent/nano
 """
 
@@ -15,7 +16,7 @@ import sys
 from importlib import import_module
 from typing import Literal, get_args
 
-Part = Literal["vision", "planner", "answers", "states", "generator", "export"]
+Part = Literal["vision", "planner", "answers", "states", "connector", "generator", "export"]
 
 
 def main() -> None:

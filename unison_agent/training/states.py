@@ -9,6 +9,7 @@ import argparse
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -26,6 +27,7 @@ from unison_agent.training.examples import (
 from unison_agent.vlm import UnderstandingModel
 
 LAYER = 20
+TEXT_DIM = 256  # of the tokens the connector makes of the states
 SEED = 1
 CHUNK = 64
 
@@ -76,7 +78,7 @@ def reader(base: Path, vision: Path | None, layer: int) -> UnderstandingModel:
     model = compose.build_model(base, tokenizer, tower, torch.bfloat16)
     language = model.model.language_model
     language.layers = language.layers[:layer]
-    language.norm = nn.Identity()
+    cast("nn.Module", language).norm = nn.Identity()
     return UnderstandingModel(model, tokenizer, layer=layer, fingerprint="")
 
 
