@@ -92,10 +92,21 @@ def with_settings(
     """Append stated settings to the request in one of many wordings."""
     if rng.random() > often:
         return example
-    kinds = ["size", "size", "size", "seed", "steps", "outputs", "guidance", "shape", "negative"]
-    kinds += ["frames", "duration", "duration", "fps"] if video else []
+    kinds = [
+        "size",
+        "size",
+        "size",
+        "seed",
+        "steps",
+        "outputs",
+        "guidance",
+        "shape",
+        "negative",
+        "negative",
+    ]
+    kinds += ["frames", "frames_and_fps", "duration", "duration", "fps"] if video else []
     text = example.text.rstrip(".")
-    for kind in dict.fromkeys(rng.choices(kinds, k=rng.choice((1, 1, 2)))):
+    for kind in dict.fromkeys(rng.choices(kinds, k=rng.choice((1, 1, 2, 3)))):
         addition, stated = _setting(rng, kind)
         if stated.keys() & example.stated.keys():
             continue
@@ -128,7 +139,7 @@ def _setting(rng: random.Random, kind: str) -> tuple[str, dict[str, FieldValue]]
         case "outputs":
             count = rng.choice((2, 3, 4))
             return rng.choice(("{} versions", "give me {} variants", "{} different ones", "{} of them please",
-                               "make {}", "{} variations")).format(say_number(rng, count)), {"num_outputs": count}  # fmt: skip
+                               "make {}", "{} variations", "{} alternatives", "{} options", "{} takes on it")).format(say_number(rng, count)), {"num_outputs": count}  # fmt: skip
         case "guidance":
             scale = rng.choice((1, 2, 3, 3.5, 4, 5, 6.5, 7.5))
             return rng.choice(("guidance {}", "cfg {}", "guidance scale {}", "cfg={}")).format(
@@ -143,6 +154,12 @@ def _setting(rng: random.Random, kind: str) -> tuple[str, dict[str, FieldValue]]
             count = rng.choice((5, 9, 13, 17, 16, 12, 24, 33))
             return rng.choice(("{} frames", "with {} frames", "make it {} frames", "in {} frames")).format(
                 say_number(rng, count)), {"num_frames": count}  # fmt: skip
+        case "frames_and_fps":
+            count, fps = rng.choice((5, 9, 13, 17, 25, 33, 81)), rng.choice((4, 6, 8, 12, 16, 24))
+            form = rng.choice(
+                ("{} frames at {} fps", "{} frames, {} fps", "{} frames, {} per second")
+            )
+            return form.format(count, fps), {"num_frames": count, "fps": fps}
         case "duration":
             seconds = rng.choice((1, 2, 2, 2, 3, 4, 5, 1.5))
             if rng.random() < 0.2:

@@ -61,6 +61,24 @@ _STEPS = (4, 8, 10, 12, 15, 20, 25, 28, 30, 35, 40, 50, 60, 75, 100)
 _GUIDANCE = (1, 2, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5, 8, 9, 10, 12)
 _COUNTS = (2, 3, 4, 5, 6, 8, 10)
 _RESOLUTION_NAMES = {"2K": "1440p", "4K": "2160p", "8K": "4320p"}
+# People forget to attach what they speak of: this share of such requests comes without it.
+_FORGOTTEN = 0.25
+_POINTING = re.compile(
+    r"\b(?:attached|attachment|enclosed|(?:this|my|our|the) (?:\w+ )?(?:image|picture|photo\w*|pic|clip|video"
+    r"|footage|film|drawing|sketch|still|(?:depth|edge|normal|pose) map|skeleton|layout|screenshot))\b",
+    re.IGNORECASE,
+)
+_ROLE_OF_TASK: Mapping[str, Slot] = {
+    "image_understanding": "source",
+    "video_understanding": "source",
+    "image_editing": "source",
+    "video_editing": "source",
+    "image_controllable_generation": "control",
+    "video_controllable_generation": "control",
+    "image_reference_generation": "references",
+    "video_reference_generation": "references",
+    "image_to_video": "first_frame",
+}
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
@@ -134,7 +152,11 @@ def fill(
         roles=wrapper["roles"],
         stated=stated,
     )
-    if example.task == "needs_input":
+    if _points_at_media(example) and rng.random() < _FORGOTTEN:
+        ends = example.roles.keys() == {"last_frame"}
+        role: Slot = "last_frame" if ends else _ROLE_OF_TASK[example.task]
+        example = Example(example.text, (), "needs_input", missing=role)
+    elif example.task == "needs_input":
         example.missing = cast("Slot", wrapper.get("missing", "question"))
     elif example.task in ("image_editing", "video_editing") and wrapper["lang"] == "en":
         edit = values.get("video_edit") or values.get("edit")
@@ -142,6 +164,16 @@ def fill(
         if target is not None:
             example.stated["target"] = target
     return _finish(example, origin)
+
+
+def _points_at_media(example: Example) -> bool:
+    """Whether the request plainly speaks of the one medium that it comes with."""
+    return (
+        len(example.media) == 1
+        and example.task in _ROLE_OF_TASK
+        and "{m" not in example.text
+        and _POINTING.search(example.text) is not None
+    )
 
 
 def nano_sample(rng: random.Random) -> Sample:
