@@ -5,6 +5,7 @@ user does; planning is left out (training/planner.py measures it), so requests a
 """
 
 import argparse
+import functools
 import json
 import random
 from collections import Counter
@@ -16,6 +17,7 @@ import numpy as np
 from unison_agent.agent import Unison
 from unison_agent.evaluation import judge
 from unison_agent.media import Image, MediaSource, Video
+from unison_agent.pipelines.store import NANO_FOLDER
 from unison_agent.scenes import words, world
 from unison_agent.tasks import (
     Attachment,
@@ -27,6 +29,7 @@ from unison_agent.tasks import (
     TextToVideo,
     VideoUnderstanding,
 )
+from unison_agent.vlm import UnderstandingModel
 
 SEED = 90_000
 PARTS = ("text_to_image", "text_to_video", "understanding")
@@ -47,10 +50,13 @@ def _frames(medium: Image | Video) -> list[world.Pixels]:
     return [np.asarray(p, np.uint8) for p in pictures]
 
 
-def _score(
-    scenes: list[world.Scene], pictures: list[world.Pixels], unison: Unison
-) -> dict[str, float]:
-    names = judge.names(unison.understanding(), pictures)
+@functools.cache
+def _seeing_model() -> UnderstandingModel:
+    return UnderstandingModel.load_nano(NANO_FOLDER, layer=0)  # the judge reads no hidden states
+
+
+def _score(scenes: list[world.Scene], pictures: list[world.Pixels]) -> dict[str, float]:
+    names = judge.names(_seeing_model(), pictures)
     seen = [judge.look(p, n) for p, n in zip(pictures, names, strict=True)]
     pairs = [(scene, scene.things[0], s) for scene, s in zip(scenes, seen, strict=True)]
     all_right = [
@@ -81,8 +87,8 @@ def text_to_image(unison: Unison, count: int) -> dict[str, dict[str, float]]:
         call = TextToImage(task="text_to_image", prompt=text, seed=seed)
         pictures.append(_frames(unison.run(_plan(call, text)).artifacts[0].medium)[0])
     return {
-        "generated": _score(scenes, pictures, unison),
-        "true renderings": _score(scenes, [world.draw(s) for s in scenes], unison),
+        "generated": _score(scenes, pictures),
+        "true renderings": _score(scenes, [world.draw(s) for s in scenes]),
     }
 
 
@@ -105,7 +111,7 @@ def text_to_video(unison: Unison, count: int) -> dict[str, dict[str, float]]:
         step = np.subtract(ends[1], ends[0])
         along = float(step @ np.array(world.DIRECTIONS[motion]))
         moved.append(along > 4 and along > 2 * float(np.abs(step).sum() - abs(along)))
-    return {"generated": {**_score(scenes, middles, unison), "motion": _share(moved)}}
+    return {"generated": {**_score(scenes, middles), "motion": _share(moved)}}
 
 
 def understanding(unison: Unison, count: int) -> dict[str, dict[str, float]]:
