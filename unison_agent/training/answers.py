@@ -8,7 +8,7 @@ import argparse
 import json
 import random
 from pathlib import Path
-from typing import cast
+from typing import TypedDict, cast
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
@@ -25,7 +25,17 @@ from unison_agent.vlm import Frames, UnderstandingModel
 
 LEARNING_RATE = 1e-3
 BATCH = 16
-SETTINGS = {
+
+
+class LoraSettings(TypedDict):
+    """What peft and the file next to the weights are told."""
+
+    r: int
+    lora_alpha: int
+    target_modules: list[str]
+
+
+SETTINGS: LoraSettings = {
     "r": 8,
     "lora_alpha": 16,
     "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],

@@ -105,7 +105,8 @@ def build_vae(basis: Basis) -> "AutoencoderKLWan":
         weight[high] = -EDGE / BIG
     every = range(latent_channels)
     vae.quant_conv.weight[every, every, 0, 0, 0] = 1.0
-    vae.quant_conv.bias[latent_channels:] = -30.0  # log-variance: the mode is the mean
+    log_variance = cast("Tensor", vae.quant_conv.bias)[latent_channels:]
+    log_variance.fill_(-30.0)  # so that the mode is the mean
     vae.post_quant_conv.weight[every, every, 0, 0, 0] = 1.0
     _split(decoder.conv_in, torch.eye(z), None)
     _join(decoder.norm_out, decoder.conv_out, basis.rows.T, basis.mean)
@@ -139,12 +140,12 @@ def _join(
 
 def basis_of(vae: "AutoencoderKLWan") -> Basis:
     """Return the basis a closed-form VAE was built from."""
-    z = (vae.config.base_dim - 1) // 2
+    z = (vae.config["base_dim"] - 1) // 2
     rows = vae.encoder.conv_in.weight[:z, :, -1, 1, 1].detach()
     return Basis(
         rows,
-        vae.decoder.conv_out.bias.detach(),
-        torch.tensor(vae.config.latents_std[:z]),
+        cast("Tensor", vae.decoder.conv_out.bias).detach(),
+        torch.tensor(vae.config["latents_std"][:z]),
     )
 
 

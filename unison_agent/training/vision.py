@@ -8,6 +8,7 @@ only. It does not know the language model beyond its embedding table.
 
 import argparse
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -24,6 +25,11 @@ from unison_agent.training.loop import Average, Budget, plain_attention, set_rat
 
 if TYPE_CHECKING:
     from transformers import Qwen2_5_VLForConditionalGeneration
+    from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
+        Qwen2_5_VisionTransformerPretrainedModel,
+        Qwen2_5_VLVisionAttention,
+        Qwen2_5_VLVisionBlock,
+    )
 
 LEARNING_RATE = 1.2e-3
 BATCH = 96
@@ -82,7 +88,7 @@ def sample(rng: random.Random) -> Sample:
 def targets(model: "Qwen2_5_VLForConditionalGeneration", base: Path) -> Tensor:
     """Return the embedding of every summary word, shape (words, hidden)."""
     tokenizer = compose.load_tokenizer(base)
-    table = model.get_input_embeddings().weight.float()
+    table = cast("nn.Embedding", model.get_input_embeddings()).weight.float()
     rows = [
         table[tokenizer(" " + word, add_special_tokens=False).input_ids].mean(0)
         for word in words.SUMMARY_WORDS
@@ -96,11 +102,11 @@ class BatchedTower(nn.Module):
     The class loops over pictures in attention; with all of one size there is no need to.
     """
 
-    def __init__(self, tower: nn.Module) -> None:
+    def __init__(self, tower: "Qwen2_5_VisionTransformerPretrainedModel") -> None:
         super().__init__()
         self.tower = tower
         seen: list[tuple[Tensor, Tensor]] = []
-        block = cast("nn.ModuleList", tower.blocks)[0]
+        block = tower.blocks[0]
         hook = block.register_forward_pre_hook(
             lambda _m, _a, kwargs: seen.append(kwargs["position_embeddings"]), with_kwargs=True
         )
@@ -114,14 +120,15 @@ class BatchedTower(nn.Module):
         tower = self.tower
         hidden = functional.linear(x, tower.patch_embed.proj.weight.flatten(1))
         halfway = hidden
-        for i, block in enumerate(tower.blocks):
+        blocks = cast("Sequence[Qwen2_5_VLVisionBlock]", tower.blocks)
+        for i, block in enumerate(blocks):
             hidden = hidden + self._attend(block.attn, block.norm1(hidden))
             hidden = hidden + block.mlp(block.norm2(hidden))
-            if i + 1 == len(tower.blocks) // 2:
+            if i + 1 == len(blocks) // 2:
                 halfway = hidden
         return tower.merger.mlp(tower.merger.ln_q(hidden)), halfway
 
-    def _attend(self, attention: nn.Module, x: Tensor) -> Tensor:
+    def _attend(self, attention: "Qwen2_5_VLVisionAttention", x: Tensor) -> Tensor:
         b, n, d = x.shape
         heads = attention.num_heads
         query, key, value = attention.qkv(x).view(b, n, 3, heads, d // heads).permute(2, 0, 3, 1, 4)

@@ -1,11 +1,14 @@
 """A tiny WanVACETransformer3DModel, initialised so that it learns from scratch; it knows no data."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, cast
 
-from torch import nn
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from diffusers import WanVACETransformer3DModel
+    from diffusers.models.transformers.transformer_wan import WanTransformerBlock
+    from diffusers.models.transformers.transformer_wan_vace import WanVACETransformerBlock
 
 WIDTH = 256
 NUM_LAYERS = 8
@@ -39,22 +42,25 @@ def make_transformer(latent_channels: int, text_dim: int) -> "WanVACETransformer
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+            bias = cast("Tensor | None", module.bias)
+            if bias is not None:
+                nn.init.zeros_(bias)
     for embedding in (model.patch_embedding, model.vace_patch_embedding):
         nn.init.xavier_uniform_(embedding.weight.flatten(1))
-        nn.init.zeros_(embedding.bias)
+        nn.init.zeros_(cast("Tensor", embedding.bias))
     time = model.condition_embedder.time_embedder
     for layer in (time.linear_1, time.linear_2):
         nn.init.normal_(layer.weight, std=0.02)
     nn.init.zeros_(model.condition_embedder.time_proj.weight)
-    for block in [*model.blocks, *model.vace_blocks]:
+    plain = cast("Iterable[WanTransformerBlock]", model.blocks)
+    vace = cast("Iterable[WanVACETransformerBlock]", model.vace_blocks)
+    for block in [*plain, *vace]:
         block.scale_shift_table.data.zero_()
         block.scale_shift_table.data[:, [2, 5]] = 0.3  # the two gates
-        nn.init.normal_(block.attn2.to_out[0].weight, std=0.02)
+        nn.init.normal_(cast("nn.Linear", block.attn2.to_out[0]).weight, std=0.02)
     model.scale_shift_table.data.zero_()
     nn.init.zeros_(model.proj_out.weight)
     nn.init.zeros_(model.proj_out.bias)
-    for block in model.vace_blocks:
-        block.proj_out.weight.data.mul_(0.5)
+    for block in vace:
+        cast("nn.Linear", block.proj_out).weight.data.mul_(0.5)
     return model
