@@ -261,7 +261,9 @@ def _load_understanding(spec: UnderstandingSpec, progress: Progress) -> "Underst
         raise WeightsError(msg, hint="Use the profile 'nano'.")
     from unison_agent.vlm import UnderstandingModel
 
-    return UnderstandingModel.load_nano(_weights_folder(spec), layer=spec.layer, progress=progress)
+    return UnderstandingModel.load_nano(
+        _weights_folder(spec), layer=spec.layer, dtype=spec.dtype, progress=progress
+    )
 
 
 def _request(text: str, media: MediaSet) -> Request:

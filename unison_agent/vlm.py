@@ -102,12 +102,20 @@ class UnderstandingModel:
         self._decoder: ConstrainedDecoder | None = None
 
     @classmethod
-    def load_nano(cls, folder: Path, *, layer: int, progress: Progress = silent) -> Self:
+    def load_nano(
+        cls,
+        folder: Path,
+        *,
+        layer: int,
+        dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16",
+        progress: Progress = silent,
+    ) -> Self:
         """Load nano's model: base language model from the cache, the rest from `folder`.
 
         Args:
             folder: Holds vision.safetensors, planner/ and answers/, listed in SHA256SUMS.
             layer: Index into hidden_states that `read` returns.
+            dtype: Of all weights.
             progress: Told of the download and of loading.
 
         Raises:
@@ -124,7 +132,7 @@ class UnderstandingModel:
         progress(ProgressEvent("load", 0, 2, "understanding model"))
         tokenizer = compose.load_tokenizer(base)
         vision = load_file(folder / "vision.safetensors")
-        model = compose.build_model(base, tokenizer, vision, torch.bfloat16)
+        model = compose.build_model(base, tokenizer, vision, getattr(torch, dtype))
         marks = f"{weights.BASE.member_sha256}:{hashes['vision.safetensors']}"
         self = cls(
             model,
