@@ -1,6 +1,7 @@
 """LoRAs on a language model, attached by name and switched; it does not know what they were trained for."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -39,7 +40,13 @@ def attach(language_model: "nn.Module", folder: Path, name: AdapterName) -> None
         target_modules=config["target_modules"],
         inference_mode=True,
     )
-    inject_adapter_in_model(settings, language_model, adapter_name=name)
+    try:
+        with warnings.catch_warnings():
+            # Several LoRAs on one model are what is wanted here.
+            warnings.filterwarnings("ignore", "Already found a `peft_config`", UserWarning)
+            inject_adapter_in_model(settings, language_model, adapter_name=name)
+    except ValueError as error:  # none of the target modules is there
+        raise _misfit(folder, str(error)) from error
     expected = {k for k in language_model.state_dict() if f".{name}." in k}
     values: dict[str, torch.Tensor] = {
         key.removesuffix(".weight") + f".{name}.weight": value
@@ -47,15 +54,22 @@ def attach(language_model: "nn.Module", folder: Path, name: AdapterName) -> None
     }
     if values.keys() != expected:
         wrong = sorted(values.keys() ^ expected)
-        msg = f"{folder / 'adapter.safetensors'} does not fit: {len(wrong)} names differ, e.g. {wrong[0]}."
-        raise WeightsError(msg, hint="Use the LoRA that was trained for this model.")
+        raise _misfit(folder, f"{len(wrong)} names differ, e.g. {wrong[0]}.")
     dtype = next(language_model.parameters()).dtype
-    language_model.load_state_dict({k: v.to(dtype) for k, v in values.items()}, strict=False)
+    try:
+        language_model.load_state_dict({k: v.to(dtype) for k, v in values.items()}, strict=False)
+    except RuntimeError as error:  # a shape differs
+        raise _misfit(folder, str(error)) from error
     for key, parameter in language_model.named_parameters():
         if f".{name}." in key:
             parameter.data = parameter.data.to(dtype)
             parameter.requires_grad_(False)
     activate(language_model, None)
+
+
+def _misfit(folder: Path, why: str) -> WeightsError:
+    msg = f"{folder / 'adapter.safetensors'} does not fit: {why}"
+    return WeightsError(msg, hint="Use the LoRA that was trained for this model.")
 
 
 def activate(language_model: "nn.Module", name: AdapterName | None) -> None:
