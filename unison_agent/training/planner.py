@@ -227,6 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--evaluate", type=Path, help="measure the adapter in this folder instead")
+    parser.add_argument("--most", type=int, help="requests of each set to measure, when not all")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     chosen = parser.parse_args(arguments)
 
@@ -234,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     torch.set_num_threads(chosen.threads)
     if chosen.evaluate is not None:
-        print(evaluate(chosen.base, chosen.evaluate).as_text())
+        print(evaluate(chosen.base, chosen.evaluate, most=chosen.most).as_text())
         return
     options = TrainingOptions(
         base=chosen.base,

@@ -86,20 +86,26 @@ def smoke_samples(path: Path = DATA / "evaluation" / "requests.jsonl") -> list[S
     return out
 
 
-def evaluate(base: Path, adapter: Path | None) -> Evaluation:
-    """Score an adapter, or the bare model, on the held-out wrappers, icon scenes and the smoke set."""
+def evaluate(base: Path, adapter: Path | None, *, most: int | None = None) -> Evaluation:
+    """Score an adapter, or the bare model, on the held-out wrappers, icon scenes and the smoke set.
+
+    Args:
+        base: Folder of the plain language model.
+        adapter: Folder of the LoRA, or None.
+        most: Requests of each set, when not all.
+    """
     import random
 
     write = load_writer(base, adapter)
     # Icon-scene requests from a seed that training does not use; their templates are known to it.
     rng = random.Random("evaluation")
     nano = [nano_sample(rng) for _ in range(_NANO_REQUESTS)]
-    held_out = islice(samples("held_out", 1, nano_share=0.0), _HELD_OUT_REQUESTS)
+    held_out = list(islice(samples("held_out", 1, nano_share=0.0), _HELD_OUT_REQUESTS))
     return Evaluation(
         (
-            score("smoke", smoke_samples(), write),
-            score("nano", nano, write),
-            score("held out", list(held_out), write),
+            score("smoke", smoke_samples()[:most], write),
+            score("nano", nano[:most], write),
+            score("held out", held_out[:most], write),
         )
     )
 
