@@ -73,9 +73,14 @@ def test_what_was_made_once_is_taken_offline(cache: Path) -> None:
     (cache / weights.BASE.file_name).symlink_to(CACHED)
     made = cache / "smollm2-135m-instruct"
     made.mkdir()
+    (made / "config.json").write_text("{}", encoding="utf-8")
+    weights.write_sums(made, ["config.json"])
     events: list[ProgressEvent] = []
     assert compose.base_folder(events.append, offline=True) == made
     assert events == []
+    (made / "config.json").write_text("{ }", encoding="utf-8")
+    with pytest.raises(WeightsError, match=r"config\.json is damaged.*pull nano --force"):
+        compose.base_folder(offline=True)
 
 
 @needs_base

@@ -22,6 +22,7 @@ VISION_END: Final = "<|vision_end|>"
 IMAGE_PAD: Final = "<|image_pad|>"
 VIDEO_PAD: Final = "<|video_pad|>"
 _ADDED: Final = (VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD)
+_REMAKE: Final = "Make it again: unison-agent pull nano --force"
 _VOCABULARY: Final = 49216  # 49,152 of the base, the four above, filled up to a multiple of 64
 
 
@@ -149,6 +150,7 @@ def base_folder(progress: Progress = silent, *, force: bool = False, offline: bo
     gguf = weights.fetch_base(progress, force=force, offline=offline)
     folder = gguf.parent / "smollm2-135m-instruct"
     if folder.is_dir() and not force:
+        weights.verify_folder(folder, hint=_REMAKE)
         return folder
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
@@ -167,6 +169,7 @@ def base_folder(progress: Progress = silent, *, force: bool = False, offline: bo
         )
         model.save_pretrained(target)  # pyright: ignore[reportUnknownMemberType]
         tokenizer.save_pretrained(target)  # pyright: ignore[reportUnknownMemberType]
+        weights.write_sums(target, [path.name for path in target.iterdir()])
         if folder.is_dir():
             if not force:
                 return folder  # another process was faster

@@ -51,13 +51,16 @@ def fetch_base(progress: Progress = silent, *, force: bool = False, offline: boo
     return fetch_member(BASE, folder, progress, force=force, offline=offline)
 
 
+_REINSTALL = "Reinstall unison-agent, or train the part again."
+
+
 def write_sums(folder: Path, names: Iterable[str]) -> None:
     """Write the SHA256SUMS of `names` (paths relative to `folder`, with ``/``) into `folder`."""
     lines = [f"{sha256_file(folder / name)}  {name}\n" for name in sorted(names)]
     _replace_text(folder / SUMS, "".join(lines))
 
 
-def verify_folder(folder: Path) -> Mapping[str, str]:
+def verify_folder(folder: Path, *, hint: str = _REINSTALL) -> Mapping[str, str]:
     """Check every file that the folder's SHA256SUMS lists; return their hashes by name.
 
     Raises:
@@ -68,10 +71,10 @@ def verify_folder(folder: Path) -> Mapping[str, str]:
         lines = sums.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError as error:
         msg = f"{sums} is missing, so the weights in {folder} cannot be checked."
-        raise WeightsError(msg, hint=_REINSTALL) from error
+        raise WeightsError(msg, hint=hint) from error
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{sums} cannot be read: {error}."
-        raise WeightsError(msg, hint=_REINSTALL) from error
+        raise WeightsError(msg, hint=hint) from error
     expected: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -79,14 +82,11 @@ def verify_folder(folder: Path) -> Mapping[str, str]:
         digest, _, name = line.partition("  ")
         if not _is_digest(digest) or not _is_inside(name):
             msg = f"{sums}:{number}: expected '<sha256>  <name>', got {line!r}."
-            raise WeightsError(msg, hint=_REINSTALL)
+            raise WeightsError(msg, hint=hint)
         expected[name] = digest
     for name, digest in expected.items():
-        check_file(folder / name, digest, hint=_REINSTALL)
+        check_file(folder / name, digest, hint=hint)
     return expected
-
-
-_REINSTALL = "Reinstall unison-agent, or train the part again."
 
 
 def _is_digest(text: str) -> bool:
