@@ -131,6 +131,18 @@ def test_it_answers_questions_about_what_it_sees(unison: Unison) -> None:
     assert "red" in result.text.lower()
 
 
+def test_a_plan_does_not_depend_on_what_was_seen_before(unison: Unison) -> None:
+    def planned() -> Plan:
+        return unison.plan("Turn the star green", MediaSet.of_kinds("image")).plan
+
+    before = planned()
+    (call,) = before.steps
+    assert isinstance(call, ImageEditing)
+    assert call.target == "star"
+    unison.run("What color is the star?", media=[star_on_blue()])
+    assert planned() == before
+
+
 def test_a_run_can_be_stopped_and_the_next_one_works(unison: Unison) -> None:
     call = TextToVideo(task="text_to_video", prompt="a red circle moving right", steps=6)
 

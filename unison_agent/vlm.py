@@ -266,6 +266,8 @@ class UnderstandingModel:
     @contextmanager
     def _using(self, name: lora.AdapterName | None) -> Generator[None]:
         with self._lock:
+            # The class keeps the position offset of the last pictures it saw and would add it to text.
+            self.model.model.rope_deltas = None
             if self.adapters:
                 active = name if name in self.adapters else None
                 lora.activate(self.model.model.language_model, active)
