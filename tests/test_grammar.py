@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 from llguidance import LLMatcher, LLTokenizer
 
-from unison_agent.grammar import SLOTS, call_text, missing_text, request_grammar
+from unison_agent.grammar import SLOTS, call_text, missing_text, plan_text, request_grammar
 from unison_agent.stated import canonical, read_stated
 from unison_agent.tasks import TASKS, Attachment
 from unison_agent.training.planning_data import name_attachments, nano_sample, samples
@@ -31,6 +31,21 @@ def admits(
         return False
     matcher.consume_tokens(ids)
     return matcher.is_accepting()
+
+
+def test_calls_are_written_in_one_order():
+    first = {"prompt": "a cat", "width": 64.0, "seed": 1, "unknown": 1}
+    assert call_text("text_to_image", first) == (
+        '{"task":"text_to_image","width":64,"seed":1,"prompt":"a cat"}'
+    )
+    then = {"duration_seconds": 2.5, "first_frame": "step_1", "prompt": "it walks"}
+    last = {"question": "Is it a cat?"}
+    steps = (("text_to_image", first), ("image_to_video", then), ("video_understanding", last))
+    assert plan_text(steps) == (
+        '{"task":"text_to_image","width":64,"seed":1,"prompt":"a cat","then":'
+        '{"task":"image_to_video","first_frame":"step_1","duration_seconds":2.5,"prompt":"it walks","then":'
+        '{"task":"video_understanding","question":"Is it a cat?"}}}'
+    )
 
 
 def test_tasks_are_those_the_attachments_allow(byte_tokens: LLTokenizer):

@@ -56,7 +56,12 @@ FIELD_ORDER: tuple[str, ...] = (
     *_TIMES,
     *_SETTINGS,
     "negative_prompt",
+    "prompt",
+    "question",
 )
+# After the fields of a call: the call that follows it.
+THEN = "then"
+MOST_STEPS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +103,23 @@ FieldValue: TypeAlias = str | int | float | Sequence[str]
 
 
 def call_text(task: str, fields: Mapping[str, FieldValue]) -> str:
-    """Return a call as the understanding model writes it; `fields` holds stated values and handles."""
-    ordered = {name: _plain(fields[name]) for name in FIELD_ORDER if name in fields}
-    return json.dumps({"task": task, **ordered}, ensure_ascii=False, separators=(",", ":"))
+    """Return a call as the understanding model writes it.
+
+    Args:
+        task: Its task.
+        fields: Stated values, handles, and the prompt or question where it is a part of the request.
+    """
+    return plan_text(((task, fields),))
+
+
+def plan_text(steps: Sequence[tuple[str, Mapping[str, FieldValue]]]) -> str:
+    """Return one or more calls, ``(task, fields)`` each, as the understanding model writes them."""
+    document: dict[str, object] = {}
+    for task, fields in reversed(steps):
+        ordered = {name: _plain(fields[name]) for name in FIELD_ORDER if name in fields}
+        following = {THEN: document} if document else {}
+        document = {"task": task, **ordered, **following}
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
 def missing_text(slot: Slot) -> str:
