@@ -424,7 +424,6 @@ def test_a_cancelled_run_leaves_the_next_one_as_it_was(weights: Path) -> None:
     assert router.run(asked, MediaSet()).image.sha256 == before
 
 
-@pytest.mark.slow  # has hung once with two OpenMP threads; cause unknown
 def test_threads_share_one_pipeline_and_do_not_mix(weights: Path) -> None:
     router, _ = tiny_router(weights, ScriptedUnderstanding())
 
