@@ -11,6 +11,7 @@ as pools of hidden states (training/states.py).
 
 import argparse
 import random
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -181,7 +182,9 @@ def main() -> None:
     parser.add_argument("--pools", type=Path, default=Path("runs/pools"))
     parser.add_argument("--out", type=Path, default=Path("runs/generator"))
     parser.add_argument("--connector", type=Path, default=Path("runs/connector/last.pt"))
-    parser.add_argument("--minutes", type=float, default=90)
+    parser.add_argument(
+        "--minutes", type=float, default=90, help="of the processor, if it has one thread"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -189,7 +192,8 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
         _fast_attention()
-    budget = Budget(args.out, args.minutes, save_every_seconds=240)
+    clock = time.process_time if device == "cpu" and args.threads == 1 else time.monotonic
+    budget = Budget(args.out, args.minutes, save_every_seconds=240, clock=clock)
     state = budget.resume()
     torch.manual_seed(args.seed + budget.step)
     basis = scene_basis()

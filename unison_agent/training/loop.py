@@ -5,7 +5,7 @@ It does not know what is trained.
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 @dataclass
 class Budget:
-    """A run of a stated length in its own folder; all time is that of training, over all sessions.
+    """A run of a stated length in its own folder; all time is that of training, over all parts of it.
 
     Attributes:
         folder: Holds last.pt and curve.jsonl.
-        minutes: Length of the whole run, earlier sessions counted in.
+        minutes: Length of the whole run, earlier parts counted in.
+        clock: Seconds; processor time keeps a run on a shared machine as long as on an idle one.
         warmup_steps: Of the learning rate.
         cooldown: Share of the run, at its end, over which the learning rate falls to 3 %.
     """
@@ -29,16 +30,20 @@ class Budget:
     warmup_steps: int = 100
     cooldown: float = 0.3
     save_every_seconds: float = 120.0
+    clock: Callable[[], float] = time.monotonic
     step: int = 0
     samples: int = 0
     spent_seconds: float = 0.0
-    _started: float = field(default_factory=time.monotonic)
+    _started: float = 0.0
     _saved: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self._started = self.clock()
 
     @property
     def elapsed_seconds(self) -> float:
         """Training time so far."""
-        return self.spent_seconds + time.monotonic() - self._started
+        return self.spent_seconds + self.clock() - self._started
 
     @property
     def share(self) -> float:
@@ -94,7 +99,7 @@ class Budget:
             return None
         state = torch.load(path, map_location="cpu", weights_only=True)
         self.step, self.samples, self.spent_seconds = state.pop("counters")
-        self._started = time.monotonic()
+        self._started = self.clock()
         return state
 
 
