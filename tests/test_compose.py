@@ -177,3 +177,22 @@ def test_a_tower_takes_its_place_beside_the_same_text(
         assert torch.equal(model.model.language_model.state_dict()[name], value), name
     for name, value in tower.items():
         assert torch.equal(model.model.visual.state_dict()[name], value.to(torch.bfloat16)), name
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"), [("lacking", "lack 1 tensors"), ("foreign", "hold unknown 1 tensors")]
+)
+def test_a_tower_that_does_not_fit_is_refused(
+    base: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    towerless: Qwen2_5_VLForConditionalGeneration,
+    fault: str,
+    message: str,
+) -> None:
+    tower = towerless.model.visual.state_dict()
+    if fault == "lacking":
+        tower.popitem()
+    else:
+        tower["extra.weight"] = torch.zeros(1)
+    with pytest.raises(WeightsError, match=message):
+        compose.build_model(base, tokenizer, dict(tower), torch.float32)

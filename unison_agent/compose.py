@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from unison_agent import weights
+from unison_agent.errors import WeightsError
 from unison_agent.progress import Progress, ProgressEvent, silent
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ def build_model(
         tokenizer: From `load_tokenizer`.
         vision: Weights of the vision tower, names relative to it; None leaves it random.
         dtype: Of all weights.
+
+    Raises:
+        WeightsError: Tensors are missing or unknown.
     """
     import json
 
@@ -114,9 +118,25 @@ def build_model(
             values[name] = torch.zeros(parameter.shape, dtype=dtype)
     for name, value in (vision or {}).items():
         values[f"model.visual.{name}"] = value.to(dtype)
-    model.load_state_dict(values, strict=False, assign=True)
+    found = model.load_state_dict(values, strict=False, assign=True)
+    _check_found(found.missing_keys, found.unexpected_keys, tower=vision is not None)
     model.tie_weights()
     return model.eval().requires_grad_(False)
+
+
+def _check_found(missing: list[str], unexpected: list[str], *, tower: bool) -> None:
+    """Raise unless every weight got a value, but the tied head and a tower that is yet to be trained."""
+    lacking = [
+        name
+        for name in missing
+        if name != "lm_head.weight" and (tower or not name.startswith("model.visual."))
+    ]
+    for names, fault in ((lacking, "lack"), (unexpected, "hold unknown")):
+        if names:
+            raise WeightsError(
+                f"nano's weights {fault} {len(names)} tensors, first {names[0]}.",
+                hint="Reinstall unison-agent; weights of another version do not fit.",
+            )
 
 
 def vision_config(out_hidden_size: int) -> dict[str, int | list[int] | str]:
