@@ -1,0 +1,116 @@
+"""Whether a confidence means what it says, and the line that makes it so; it plans nothing."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unison_agent.errors import OutputError, RequestError
+from unison_agent.result.saving import check_targets, write_whole
+
+BINS = 10
+_FEWEST = 20
+_SMALLEST = 1e-12
+# Pulls the slope towards 1 as a handful of cases would: all right or all wrong still has a finite answer.
+_STIFFNESS = 0.1
+_ROUNDS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A fitted calibration and what it does to cases that it was not fitted to.
+
+    Attributes:
+        slope: Of the log of the raw confidence.
+        intercept: Added to it.
+        fitted: Cases that it was fitted to.
+        tested: Cases that it was tested on.
+        error_before: Expected calibration error of the raw confidence on the tested cases.
+        error_after: The same of the calibrated confidence.
+    """
+
+    slope: float
+    intercept: float
+    fitted: int
+    tested: int
+    error_before: float
+    error_after: float
+
+
+def expected_error(cases: Sequence[tuple[float, bool]], *, bins: int = BINS) -> float:
+    """Return the expected calibration error of (confidence, right) pairs, in bins of equal width."""
+    if not cases:
+        return 0.0
+    confidence = np.array([sure for sure, _ in cases], np.float64)
+    right = np.array([good for _, good in cases], np.float64)
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [abs(float((right - confidence)[place == index].sum())) for index in range(bins)]
+    return sum(gaps) / len(cases)
+
+
+def calibrated(raw: float, *, slope: float, intercept: float) -> float:
+    """Return the confidence that a raw one stands for."""
+    score = intercept + slope * math.log(max(raw, _SMALLEST))
+    return 1 / (1 + math.exp(-max(-500.0, min(500.0, score))))
+
+
+def fit_line(cases: Sequence[tuple[float, bool]]) -> tuple[float, float]:
+    """Return slope and intercept of the logistic regression of `right` on the log of the raw confidence."""
+    logs = np.log(np.maximum([raw for raw, _ in cases], _SMALLEST))
+    right = np.array([good for _, good in cases], np.float64)
+    features = np.stack([logs, np.ones_like(logs)], axis=1)
+    weights = start = np.array([1.0, 0.0])
+    stiffness = _STIFFNESS * np.eye(2)
+
+    def loss(values: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> float:
+        scores = features @ values
+        return float(
+            (np.logaddexp(0, scores) - right * scores).sum()
+            + 0.5 * _STIFFNESS * ((values - start) ** 2).sum()
+        )
+
+    for _ in range(_ROUNDS):
+        likely = 1 / (1 + np.exp(-np.clip(features @ weights, -500, 500)))
+        slope = features.T @ (likely - right) + _STIFFNESS * (weights - start)
+        curve = features.T @ (features * (likely * (1 - likely))[:, None]) + stiffness
+        step = np.linalg.solve(curve, slope)
+        # Newton may jump too far where the curve is flat.
+        size = 1.0
+        while loss(weights - size * step) > loss(weights) and size > 1e-6:
+            size /= 2
+        weights = weights - size * step
+        if np.abs(step).max() < 1e-9:
+            break
+    return float(weights[0]), float(weights[1])
+
+
+def fit(cases: Sequence[tuple[float, bool]]) -> Fit:
+    """Fit to every other case and test on the rest; the order of the cases decides which is which.
+
+    Raises:
+        RequestError: There are too few cases.
+    """
+    if len(cases) < _FEWEST:
+        msg = f"A calibration needs at least {_FEWEST} plans with a confidence, got {len(cases)}."
+        raise RequestError(msg, hint="Name more benchmark files, and raise --limit.")
+    half, rest = cases[::2], cases[1::2]
+    slope, intercept = fit_line(half)
+    after = [(calibrated(raw, slope=slope, intercept=intercept), good) for raw, good in rest]
+    return Fit(slope, intercept, len(half), len(rest), expected_error(rest), expected_error(after))
+
+
+def save(found: Fit, path: Path) -> None:
+    """Write slope and intercept where a profile's planner reads them; an older file is replaced.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    if found.slope <= 0:
+        msg = f"The slope is {found.slope:.3f}: surer plans would be called less sure."
+        raise OutputError(msg, hint="Fit on more requests; nothing was written.")
+    check_targets([path], overwrite=True)
+    text = json.dumps({"slope": round(found.slope, 6), "intercept": round(found.intercept, 6)})
+    write_whole([(path, f"{text}\n".encode())], overwrite=True)
