@@ -1,0 +1,121 @@
+from pathlib import Path
+
+from unison_agent.evaluation.planning_cases import read_cases
+from unison_agent.evaluation.tool_check import (
+    Binding,
+    Reach,
+    bindings,
+    check,
+    is_offered,
+    served_by,
+)
+from unison_agent.packs import load_pack
+from unison_agent.specs import Pack
+from unison_agent.tasks import TASK_CALL, TASKS, Plan, Request
+
+SHIPPED = Path(__file__).parents[1] / "unison_agent" / "evaluation" / "tool_requests.jsonl"
+
+
+def small_pack() -> Pack:
+    """nano without its video tasks, its drawing tool under another name."""
+    pack = load_pack("nano")
+    answers, draws = pack.tools
+    tasks = ("text_to_image", "image_editing")
+    return pack.model_copy(
+        update={"tools": (answers, draws.model_copy(update={"name": "mine", "tasks": tasks}))}
+    )
+
+
+def right_plans() -> dict[str, Plan]:
+    plans: dict[str, Plan] = {}
+    for case in read_cases([SHIPPED]):
+        (step,) = case.steps
+        words = "question" if step.task.endswith("_understanding") else "prompt"
+        call = {"task": step.task, words: case.request.text, **step.fields}
+        plans[case.request.text] = Plan(
+            request=case.request, steps=(TASK_CALL.validate_python(call),)
+        )
+    return plans
+
+
+def test_requests_ship_for_every_task():
+    cases = read_cases([SHIPPED])
+    assert {case.task for case in cases} == set(TASKS)
+    assert all(is_offered(case.request, case.task) for case in cases)
+    assert len({case.request.text for case in cases}) == len(cases)
+
+
+def test_bindings_are_the_tasks_that_a_pack_serves():
+    found = bindings(small_pack(), most=3)
+    assert [(binding.tool, binding.name) for binding in found] == [
+        ("nano-answer", "text_understanding"),
+        ("nano-answer", "image_understanding"),
+        ("nano-answer", "video_understanding"),
+        ("mine", "text_to_image"),
+        ("mine", "image_editing"),
+    ]
+    assert all(len(binding.cases) == 3 for binding in found)
+
+
+def test_benchmark_files_give_more_requests(tmp_path: Path):
+    path = tmp_path / "more.jsonl"
+    path.write_text(
+        '{"request": "a very new star", "media": [], "call": {"task": "text_to_image"}}\n'
+        '{"request": "one and two", "media": [], "call": {"task": "text_to_image",'
+        ' "then": {"task": "image_to_video", "first_frame": "step_1"}}}\n'
+        '{"request": "edit it", "media": [], "call": {"needs_input": "source"}}\n',
+        encoding="utf-8",
+    )
+    (drawn,) = [b for b in bindings(small_pack(), [path]) if b.name == "text_to_image"]
+    assert drawn.cases[-1].request.text == "a very new star"
+    assert "one and two" not in {case.request.text for case in drawn.cases}
+
+
+def test_a_planner_that_is_right_reaches_every_tool():
+    plans = right_plans()
+    reached = check(bindings(load_pack("nano")), lambda request: plans[request.text])
+    assert [reach.name for reach in reached] == [
+        task for tool in load_pack("nano").tools for task in tool.tasks
+    ]
+    assert all(reach.reachable and reach.share == 1 and not reach.taken_for for reach in reached)
+
+
+def test_what_is_never_chosen_is_not_reachable():
+    plans = right_plans()
+
+    def draws(request: Request) -> Plan:
+        if request.attachments:
+            return plans[request.text]
+        call = TASK_CALL.validate_python({"task": "text_to_image", "prompt": request.text})
+        return Plan(request=request, steps=(call,))
+
+    reached = {reach.name: reach for reach in check(bindings(load_pack("nano")), draws)}
+    assert reached["text_to_image"].reachable
+    lost = reached["text_to_video"]
+    assert not lost.reachable
+    assert lost.taken_for == {"text_to_image": lost.cases}
+
+
+def test_what_the_grammar_does_not_offer_is_not_reachable():
+    plans = right_plans()
+    reached = check(
+        bindings(load_pack("nano"), most=2),
+        lambda request: plans[request.text],
+        offers=lambda _, name: name != "image_editing",
+    )
+    assert [reach.name for reach in reached if not reach.reachable] == ["image_editing"]
+
+
+def test_a_name_without_requests_is_not_called_reachable():
+    (reach,) = check([Binding("mine", "upscale", ())], lambda request: Plan(request=request))
+    assert not reach.reachable
+    assert reach.share == 0
+
+
+def test_a_fair_share_decides():
+    assert Reach("a", "b", cases=4, offered=4, chosen=2, taken_for={}).reachable
+    assert not Reach("a", "b", cases=4, offered=4, chosen=2, taken_for={}, fair_share=0.6).reachable
+
+
+def test_tools_are_known_by_their_tasks():
+    assert served_by(small_pack())["image_editing"] == "mine"

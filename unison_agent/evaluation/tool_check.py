@@ -1,0 +1,144 @@
+"""Whether each tool of a pack can be reached by words: the conformance kit; it runs no tool.
+
+A binding is a tool under a name that the planner can choose, with requests that should choose it. The names
+are tasks today; a tool with a name of its own needs no more than a binding of its own.
+"""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unison_agent.evaluation.planning_cases import NEEDS_INPUT, Case, read_cases
+from unison_agent.evaluation.planning_run import run
+from unison_agent.grammar import request_grammar
+from unison_agent.progress import Progress, silent
+from unison_agent.specs import Pack
+from unison_agent.tasks import Plan, Request
+
+FAIR_SHARE = 0.5
+# Requests of each task that ship with the library.
+_REQUESTS = Path(__file__).with_name("tool_requests.jsonl")
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One tool under one name, and what should lead to it."""
+
+    tool: str
+    name: str
+    cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How well one binding is reached.
+
+    Attributes:
+        tool: The tool.
+        name: What the planner chooses it by.
+        cases: Requests that should lead to it.
+        offered: In how many of them it could be chosen at all.
+        chosen: In how many it was chosen.
+        taken_for: What was chosen instead, and how often; most frequent first.
+        fair_share: The least share of choices that counts as reachable.
+    """
+
+    tool: str
+    name: str
+    cases: int
+    offered: int
+    chosen: int
+    taken_for: Mapping[str, int]
+    fair_share: float = FAIR_SHARE
+
+    @property
+    def share(self) -> float:
+        """Share of the requests in which it was chosen."""
+        return self.chosen / self.cases if self.cases else 0.0
+
+    @property
+    def reachable(self) -> bool:
+        """Whether it could always be chosen, and was for a fair share; without requests nobody knows."""
+        return self.cases > 0 and self.offered == self.cases and self.share >= self.fair_share
+
+
+def bindings(
+    pack: Pack, files: Sequence[Path] = (), *, most: int = 12, seed: int = 0
+) -> list[Binding]:
+    """Return the tools of a pack under their tasks, with requests that ship and then those of benchmark files.
+
+    Args:
+        pack: Whose tools.
+        files: Where to find more requests; only those of one step are taken.
+        most: Requests of each task.
+        seed: Chooses among those of the files.
+
+    Raises:
+        RequestError: A file is no benchmark.
+    """
+    known: dict[str, list[Case]] = {}
+    for case in [*read_cases([_REQUESTS]), *_shuffled(read_cases(files), seed)]:
+        if len(case.steps) == 1 and case.task != NEEDS_INPUT:
+            known.setdefault(case.task, []).append(case)
+    return [
+        Binding(tool.name, task, tuple(known.get(task, ())[:most]))
+        for tool in pack.tools
+        for task in tool.tasks
+    ]
+
+
+def is_offered(request: Request, name: str) -> bool:
+    """Whether the request's grammar lets a task be chosen."""
+    grammar = request_grammar(request.text, request.attachments)
+    return json.dumps(json.dumps(name)) in grammar
+
+
+def check(
+    wanted: Sequence[Binding],
+    plan: Callable[[Request], Plan],
+    *,
+    offers: Callable[[Request, str], bool] = is_offered,
+    fair_share: float = FAIR_SHARE,
+    progress: Progress = silent,
+) -> list[Reach]:
+    """Plan the requests of each binding and see where they lead.
+
+    Args:
+        wanted: What should be reached.
+        plan: The planner.
+        offers: Whether a name can be chosen for a request.
+        fair_share: The least share of right choices.
+        progress: Told of every request.
+    """
+    outcomes = iter(
+        run(plan, [case for binding in wanted for case in binding.cases], progress=progress)
+    )
+    reached: list[Reach] = []
+    for binding in wanted:
+        found = Counter(next(outcomes).task for _ in binding.cases)
+        chosen = found.pop(binding.name, 0)
+        reached.append(
+            Reach(
+                binding.tool,
+                binding.name,
+                cases=len(binding.cases),
+                offered=sum(offers(case.request, binding.name) for case in binding.cases),
+                chosen=chosen,
+                taken_for=dict(found.most_common()),
+                fair_share=fair_share,
+            )
+        )
+    return reached
+
+
+def served_by(pack: Pack) -> dict[str, str]:
+    """Return the tool of each task of a pack, to tell what has one."""
+    return {task: tool.name for tool in pack.tools for task in tool.tasks}
+
+
+def _shuffled(cases: list[Case], seed: int) -> list[Case]:
+    random.Random(seed).shuffle(cases)
+    return cases
