@@ -1,10 +1,8 @@
 """The commands; what they do is done below, here it is asked for and told."""
 
-import functools
 import importlib.util
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ParamSpec, cast, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 from rich.console import Console
@@ -12,12 +10,10 @@ from rich.markup import escape
 
 from unison_agent.cli import files, show
 from unison_agent.cli.bars import Bars
-from unison_agent.errors import (
-    NegotiationError,
-    RequestError,
-    RunCancelledError,
-    UnisonError,
-)
+from unison_agent.cli.evaluate import evaluate
+from unison_agent.cli.planning_files import plan_file
+from unison_agent.cli.telling import stderr, stdout, told
+from unison_agent.errors import NegotiationError, RequestError
 from unison_agent.media import Kind, MediaSet
 from unison_agent.progress import Progress
 from unison_agent.tasks import Mode
@@ -26,15 +22,13 @@ if TYPE_CHECKING:
     from unison_agent.agent import Planned, Unison
     from unison_agent.result import Result
 
-P = ParamSpec("P")
-CANCELLED = 130
-
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.add_typer(evaluate, name="evaluate")
 
 
 def open_unison(profile: str, progress: Progress) -> "Unison":
@@ -42,36 +36,6 @@ def open_unison(profile: str, progress: Progress) -> "Unison":
     from unison_agent.agent import Unison
 
     return Unison.from_pretrained(profile, progress=progress)
-
-
-def _out() -> Console:
-    return Console(soft_wrap=True, highlight=False)
-
-
-def _err() -> Console:
-    return Console(stderr=True, soft_wrap=True, highlight=False)
-
-
-def told(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn what goes wrong on purpose into a message and an exit code: 1, or 130 for Ctrl-C."""
-
-    @functools.wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except (KeyboardInterrupt, RunCancelledError):
-            _err().print("[yellow]cancelled[/]: nothing was written.")
-            raise typer.Exit(CANCELLED) from None
-        except UnisonError as error:
-            console = _err()
-            if kwargs.get("debug"):
-                console.print_exception()
-            console.print(f"[bold red]error[/]: {escape(error.message)}")
-            if error.hint is not None:
-                console.print(f"[dim]{escape(error.hint)}[/]")
-            raise typer.Exit(1) from None
-
-    return wrapped
 
 
 Text = Annotated[str, typer.Argument(metavar="REQUEST", help="What you want, in your words.")]
@@ -128,8 +92,8 @@ def run(
     if out is not None:
         files.check_out(out, overwrite=overwrite)
     attached = MediaSet.of(media or [])
-    console = _out() if not (json or quiet) else Console(file=None, quiet=True)
-    with Bars(_err(), shown=not quiet) as bars:
+    console = stdout() if not (json or quiet) else Console(file=None, quiet=True)
+    with Bars(stderr(), shown=not quiet) as bars:
         unison = open_unison(profile, bars)
         planned = unison.plan(text, attached, progress=bars)
     for line in show.plan_lines(planned.plan):
@@ -149,35 +113,60 @@ def run(
     elif result.text is not None:
         typer.echo(result.text)
     for line in show.saved_lines(saved):
-        (_err() if json else console).print(line)
+        (stderr() if json else console).print(line)
     console.print(f"[dim]{show.timing_words(result.timings)}[/]")
 
 
 @app.command()
 @told
 def plan(
-    text: Text,
+    text: Annotated[
+        str | None, typer.Argument(metavar="[REQUEST]", help="What you want, in your words.")
+    ] = None,
     media: Media = None,
     kinds: Annotated[
         str | None, typer.Option(help="Instead of files: image and video, e.g. image,video.")
+    ] = None,
+    batch: Annotated[
+        Path | None,
+        typer.Option(
+            help='Instead of a request: JSON lines {"id", "request", "media": [kinds]}.',
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Where the plans of --batch go; replaced when all is done."
+        ),
     ] = None,
     json: Json = False,
     profile: Profile = "nano",
     debug: Debug = False,
 ) -> None:
-    """Show what a request would be carried out as; run nothing."""
+    """Show what a request would be carried out as, or plan a file of requests; run nothing."""
     del debug
+    if (text is None) == (batch is None) or (batch is None) != (out is None):
+        msg = "Give either a request, or --batch IN.jsonl with --out OUT.jsonl."
+        raise typer.BadParameter(msg)
+    if batch is not None and out is not None:
+        if media or kinds or json:
+            msg = "--batch names the media in its lines and takes no --media, --kinds or --json."
+            raise typer.BadParameter(msg)
+        plan_file(batch, out, profile)
+        return
     if media and kinds:
         msg = "--media and --kinds exclude each other."
         raise typer.BadParameter(msg)
     attached = MediaSet.of(media or []) if kinds is None else MediaSet.of_kinds(*_kinds(kinds))
-    with Bars(_err()) as bars:
-        planned = open_unison(profile, bars).plan(text, attached, progress=bars)
+    with Bars(stderr()) as bars:
+        planned = open_unison(profile, bars).plan(text or "", attached, progress=bars)
     if json:
         typer.echo(planned.plan.model_dump_json(indent=2, exclude_none=True))
         return
     for line in show.plan_lines(planned.plan):
-        _out().print(line)
+        stdout().print(line)
 
 
 @app.command()
@@ -191,7 +180,7 @@ def tools(json: Json = False, profile: Profile = "nano", debug: Debug = False) -
     if json:
         typer.echo(pack.model_dump_json(indent=2, exclude_none=True))
         return
-    _out().print(f"[bold]{pack.profile}[/]: {escape(pack.description)}")
+    stdout().print(f"[bold]{pack.profile}[/]: {escape(pack.description)}")
     Console().print(show.tools_table(pack.tools))
 
 
@@ -210,14 +199,14 @@ def schema(
     if not check:
         folder = Path(str(data("schemas"))) if out is None else out
         write(folder)
-        _out().print(f"[bold green]saved[/] {escape(str(folder))}")
+        stdout().print(f"[bold green]saved[/] {escape(str(folder))}")
         return
     different = drift()
     for name in different:
-        _err().print(f"[bold red]drift[/]: {name} differs from the models.")
+        stderr().print(f"[bold red]drift[/]: {name} differs from the models.")
     if different:
         raise typer.Exit(1)
-    _out().print("The schemas match the models.")
+    stdout().print("The schemas match the models.")
 
 
 @app.command()
@@ -237,11 +226,11 @@ def pull(
     if pack.understanding.source != "nano":
         msg = f"The weights of {profile!r} come from the hub and are fetched when first used."
         raise RequestError(msg, hint="Set HF_HOME to choose where they go.")
-    with Bars(_err()) as bars:
+    with Bars(stderr()) as bars:
         # Without the models extra the file is fetched, and dequantized when it is first used.
         fetch = fetch_base if importlib.util.find_spec("transformers") is None else base_folder
         path = fetch(bars, force=force)
-    _out().print(f"[bold green]ready[/] {escape(str(path))}")
+    stdout().print(f"[bold green]ready[/] {escape(str(path))}")
 
 
 @app.command()
@@ -256,13 +245,13 @@ def demo(
     del debug
     from unison_agent.demo import SHEET, Outcome, run_demo
 
-    console = _out()
+    console = stdout()
 
     def tell(outcome: Outcome) -> None:
         for line in show.outcome_lines(outcome):
             console.print(line)
 
-    with Bars(_err()) as bars:
+    with Bars(stderr()) as bars:
         unison = open_unison(profile, bars)
         outcomes = run_demo(unison, out, seed=seed, progress=bars, show=tell)
     failed = sum(outcome.error is not None for outcome in outcomes)
@@ -281,17 +270,17 @@ def _run(
     unison: "Unison", planned: "Planned", *, mode: Mode, seed: int | None, quiet: bool
 ) -> "Result":
     """Run a plan; in mode ask, let the user say yes to the changes."""
-    with Bars(_err(), shown=not quiet) as bars:
+    with Bars(stderr(), shown=not quiet) as bars:
         try:
             return unison.run(planned, mode=mode, seed=seed, progress=bars)
         except NegotiationError as error:
             if mode != "ask" or not error.changes:
                 raise
             refused = error
-    _err().print(show.changes_table(refused.changes))
+    stderr().print(show.changes_table(refused.changes))
     if not typer.confirm("Go on with what is possible?", err=True):
         raise refused
-    with Bars(_err(), shown=not quiet) as bars:
+    with Bars(stderr(), shown=not quiet) as bars:
         return unison.run(planned, mode="nearest", seed=seed, progress=bars)
 
 

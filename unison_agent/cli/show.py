@@ -1,6 +1,6 @@
 """Plans, grants, tools and results as text and tables; it does not know how they came about."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,11 +8,12 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from unison_agent.tasks import Adjustment, Plan, TaskCall
+from unison_agent.tasks import TASKS, Adjustment, Plan, TaskCall
 from unison_agent.wording import call_words, granted_words
 
 if TYPE_CHECKING:
     from unison_agent.demo import Outcome
+    from unison_agent.evaluation.tool_check import Reach
     from unison_agent.packs import Limits, ToolSpec
     from unison_agent.result import Result, Timings
 
@@ -103,6 +104,32 @@ def _limit_lines(limits: "Limits") -> list[str]:
 
 def _span(least: float, most: float) -> str:
     return f"{least:g}" if least == most else f"{least:g}-{most:g}"
+
+
+def reach_table(reached: "Iterable[Reach]", tools: Mapping[str, str]) -> Table:
+    """Return one row a tool and task: how often it was chosen, and what was chosen instead.
+
+    Args:
+        reached: What was checked.
+        tools: The tool of each task of the pack.
+    """
+    table = _table("tool", "tasks", "requests", "offered", "chosen", "reachable", "taken for")
+    for reach in reached:
+        table.add_row(
+            reach.tool,
+            reach.name,
+            str(reach.cases),
+            str(reach.offered),
+            f"{reach.chosen} ({100 * reach.share:.0f} %)",
+            "[green]yes[/]" if reach.reachable else "[bold red]no[/]",
+            ", ".join(_taken(name, count, tools) for name, count in reach.taken_for.items()),
+        )
+    return table
+
+
+def _taken(name: str, count: int, tools: Mapping[str, str]) -> str:
+    words = f"{escape(name)} {count}"
+    return words if name in tools or name not in TASKS else f"{words} (no tool)"
 
 
 def outcome_lines(outcome: "Outcome") -> list[str]:

@@ -1,0 +1,161 @@
+"""The commands that plan files and measure planning, on planners that are scripted."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from unison_agent._resources import data
+from unison_agent.cli.app import app
+from unison_agent.evaluation.planning_cases import read_cases
+from unison_agent.progress import Progress
+from unison_agent.tasks import TASK_CALL, Plan, Request
+
+Planning = Callable[[Request], Plan]
+SHIPPED = Path(__file__).parents[1] / "unison_agent" / "evaluation" / "tool_requests.jsonl"
+
+
+class Scripted:
+    """A planner by a function; how it wrote its plans is not known."""
+
+    def __init__(self, plan: Planning) -> None:
+        self.plan = plan
+
+
+def invoke(monkeypatch: pytest.MonkeyPatch, plan: Planning, *arguments: str) -> Result:
+    def opened(profile: str, progress: Progress) -> tuple[Scripted, None]:
+        del profile, progress
+        return Scripted(plan), None
+
+    monkeypatch.setattr("unison_agent.cli.opening.open_planner", opened)
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "140"})
+
+
+def draws(request: Request) -> Plan:
+    call = TASK_CALL.validate_python({"task": "text_to_image", "prompt": request.text})
+    return Plan(request=request, steps=(call,), confidence=0.9)
+
+
+def as_shipped(request: Request) -> Plan:
+    (step,) = next(case.steps for case in read_cases([SHIPPED]) if case.request == request)
+    words = "question" if step.task.endswith("_understanding") else "prompt"
+    call = TASK_CALL.validate_python({"task": step.task, words: request.text, **step.fields})
+    return Plan(request=request, steps=(call,), confidence=0.9)
+
+
+def jsonl(path: Path, *entries: object) -> Path:
+    path.write_text("".join(f"{json.dumps(entry)}\n" for entry in entries), encoding="utf-8")
+    return path
+
+
+def test_a_file_of_requests_is_planned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    source = jsonl(tmp_path / "in.jsonl", {"id": "a", "request": "a star", "media": []})
+    target = tmp_path / "out.jsonl"
+    target.write_text("older", encoding="utf-8")
+    done = invoke(monkeypatch, draws, "plan", "--batch", str(source), "--out", str(target))
+    assert done.exit_code == 0, done.output
+    assert json.loads(target.read_text(encoding="utf-8")) == {
+        "id": "a",
+        "task": "text_to_image",
+        "fields": {},
+    }
+    assert {path.name for path in tmp_path.iterdir()} == {"in.jsonl", "out.jsonl"}
+
+
+def test_a_line_that_fails_is_told_by_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lines = [{"id": 1, "request": " "}, {"id": 2, "request": "a star"}]
+    source, target = jsonl(tmp_path / "in.jsonl", *lines), tmp_path / "out.jsonl"
+    done = invoke(monkeypatch, draws, "plan", "--batch", str(source), "--out", str(target))
+    assert done.exit_code == 1
+    assert "1 of 2 lines" in done.stderr
+    first, second = map(json.loads, target.read_text(encoding="utf-8").splitlines())
+    assert first["id"] == 1
+    assert "no words" in first["error"]
+    assert second["task"] == "text_to_image"
+
+
+def test_the_requests_are_never_written_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source = jsonl(tmp_path / "in.jsonl", {"id": 1, "request": "a star"})
+    done = invoke(monkeypatch, draws, "plan", "--batch", str(source), "--out", str(source))
+    assert done.exit_code == 1
+    assert "file of the requests" in done.stderr
+    nowhere = str(tmp_path / "absent" / "out.jsonl")
+    done = invoke(monkeypatch, draws, "plan", "--batch", str(source), "--out", nowhere)
+    assert done.exit_code == 1
+    assert "does not exist" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["a star", "--out", "x.jsonl"],
+        ["--batch", __file__],
+        ["a star", "--batch", __file__, "--out", "x.jsonl"],
+        ["--batch", __file__, "--out", "x.jsonl", "--kinds", "image"],
+        ["--batch", "absent.jsonl", "--out", "x.jsonl"],
+    ],
+)
+def test_a_batch_and_a_request_exclude_each_other(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    assert invoke(monkeypatch, draws, "plan", *arguments).exit_code == 2
+
+
+def test_evaluate_planning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = jsonl(
+        tmp_path / "b.jsonl",
+        {"request": "a star", "media": [], "call": {"task": "text_to_image"}},
+        {"request": "a clip", "media": [], "call": {"task": "text_to_video"}, "slice": "terse"},
+    )
+    done = invoke(monkeypatch, draws, "evaluate", "planning", str(path), "--mistakes", "1")
+    assert done.exit_code == 0, done.output
+    for words in ("50.0", "text_to_image 1", "b: terse", "b.jsonl:2", "wanted"):
+        assert words in done.stdout
+    told = invoke(monkeypatch, draws, "evaluate", "planning", str(path), "--json", "--limit", "1")
+    figures = json.loads(told.stdout)
+    assert figures["profile"] == "nano"
+    assert (figures["total"]["requests"], figures["total"]["exact"]) == (1, 1.0)
+
+
+def test_evaluate_planning_names_a_wrong_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = jsonl(tmp_path / "b.jsonl", {"request": "a star"})
+    done = invoke(monkeypatch, draws, "evaluate", "planning", str(path))
+    assert done.exit_code == 1
+    assert "b.jsonl:1" in done.stderr
+
+
+def test_evaluate_tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["evaluate", "tools", "nano", str(SHIPPED), "--cases", "2"]
+    done = invoke(monkeypatch, as_shipped, *arguments)
+    assert done.exit_code == 0, done.output
+    assert "video_reference_generation" in done.stdout
+    told = json.loads(invoke(monkeypatch, as_shipped, *arguments, "--json").stdout)
+    assert told["reachable"]
+    assert {row["chosen"] for row in told["bindings"]} == {2}
+
+
+def test_tools_out_of_reach_are_told_by_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nano = data("tools").joinpath("nano.toml").read_text(encoding="utf-8")
+    pack = tmp_path / "mine.toml"
+    pack.write_text(nano.replace('  "text_to_image",\n', ""), encoding="utf-8")
+    done = invoke(monkeypatch, draws, "evaluate", "tools", str(pack), "--cases", "1")
+    assert done.exit_code == 1
+    assert "nano-video as image_editing" in done.stderr
+    assert "text_to_image 1 (no tool)" in done.stdout
+
+
+def test_evaluate_calibration_without_a_confidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = invoke(monkeypatch, draws, "evaluate", "calibration", str(SHIPPED))
+    assert done.exit_code == 1
+    assert "at least 20 plans" in done.stderr

@@ -1,0 +1,162 @@
+"""The commands that measure planning; the figures are made elsewhere, here they are asked for and shown."""
+
+import json as json_
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from unison_agent.cli import opening, show
+from unison_agent.cli.bars import Bars
+from unison_agent.cli.telling import stderr, stdout, told
+
+_WIDE = 132  # where nobody watches there is no width to fit
+
+evaluate = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="rich", help="Measure planning, and check tool packs."
+)
+
+Files = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[FILE.jsonl]...",
+        help="Requests with their calls; by default data/planning/evaluation of a checkout.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+Profile = Annotated[str, typer.Option(help="A profile's name, or the path of a tool pack.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most so many requests.")]
+Seed = Annotated[int | None, typer.Option(help="Shuffles them, so that --limit takes a sample.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.")]
+
+
+@evaluate.command()
+@told
+def planning(
+    files: Files = None,
+    profile: Profile = "nano",
+    limit: Limit = None,
+    seed: Seed = None,
+    mistakes: Annotated[int, typer.Option(min=0, help="Show so many of the wrong plans.")] = 0,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Plan requests whose calls are known, and say how often and in what the plans are right.
+
+    Shares are per cent. Exact leaves out prompt and question, which have F1 figures of their own; a plan is
+    right for ECE, the expected calibration error of its confidence, when it is exact.
+    """
+    del debug
+    from unison_agent.evaluation.planning import report
+    from unison_agent.evaluation.planning_cases import benchmark_files, read_cases
+    from unison_agent.evaluation.planning_report import document, tables
+    from unison_agent.evaluation.planning_run import run
+
+    chosen = files or benchmark_files()
+    cases = read_cases(chosen, limit=limit, seed=seed)
+    with Bars(stderr()) as bars:
+        planner, recorder = opening.open_planner(profile, bars)
+        found = report(run(planner.plan, cases, recorder=recorder, progress=bars))
+    if json:
+        heading = {"profile": profile, "files": [str(path) for path in chosen]}
+        typer.echo(json_.dumps(heading | document(found), ensure_ascii=False, indent=2))
+        return
+    console = _wide_console()
+    for part in tables(found, mistakes=mistakes):
+        console.print(part)
+
+
+@evaluate.command()
+@told
+def tools(
+    pack: Annotated[str, typer.Argument(help="A profile's name, or the path of a tool pack.")],
+    files: Files = None,
+    planner: Annotated[
+        str | None, typer.Option(help="Plan with the model of another profile.")
+    ] = None,
+    cases: Annotated[int, typer.Option(min=1, help="Requests of each task.")] = 12,
+    fair_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Reachable means chosen for at least this share.")
+    ] = 0.5,
+    seed: Annotated[int, typer.Option(help="Chooses among the requests of the files.")] = 0,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Check that every tool of a pack can be reached by words, and what it is confused with.
+
+    The exit code is 1 when a tool is not reached under one of its tasks.
+    """
+    del debug
+    from unison_agent.evaluation import tool_check
+    from unison_agent.evaluation.planning_cases import benchmark_files
+    from unison_agent.packs import load_pack
+
+    loaded = load_pack(pack)
+    # Outside a checkout the requests that ship must do.
+    chosen = files or benchmark_files(required=False)
+    wanted = tool_check.bindings(loaded, chosen, most=cases, seed=seed)
+    with Bars(stderr()) as bars:
+        plans, _ = opening.open_planner(planner or pack, bars)
+        reached = tool_check.check(wanted, plans.plan, fair_share=fair_share, progress=bars)
+    lost = [reach for reach in reached if not reach.reachable]
+    if json:
+        rows = [asdict(reach) | {"reachable": reach.reachable} for reach in reached]
+        heading = {"profile": loaded.profile, "reachable": not lost}
+        typer.echo(json_.dumps(heading | {"bindings": rows}, indent=2))
+    else:
+        _wide_console().print(show.reach_table(reached, tool_check.served_by(loaded)))
+        for reach in lost:
+            stderr().print(f"[bold red]unreachable[/]: {reach.tool} as {reach.name}")
+    if lost:
+        raise typer.Exit(1)
+
+
+@evaluate.command()
+@told
+def calibration(
+    files: Files = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write slope and intercept.")
+    ] = None,
+    profile: Profile = "nano",
+    limit: Limit = None,
+    seed: Annotated[int, typer.Option(help="Cuts the requests into two halves.")] = 0,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Fit the planner's confidence on half of the requests, and test it on the other half."""
+    del debug
+    from unison_agent.evaluation import calibration as fitting
+    from unison_agent.evaluation.planning_cases import benchmark_files, read_cases
+    from unison_agent.evaluation.planning_run import run
+
+    read = read_cases(files or benchmark_files(), limit=limit, seed=seed)
+    with Bars(stderr()) as bars:
+        planner, recorder = opening.open_planner(profile, bars)
+        outcomes = run(planner.plan, read, recorder=recorder, progress=bars)
+    found = fitting.fit([(o.raw, o.right) for o in outcomes if o.raw is not None])
+    if out is not None:
+        fitting.save(found, out)
+    if json:
+        typer.echo(json_.dumps(asdict(found), indent=2))
+        return
+    console = stdout()
+    console.print(
+        f"slope {found.slope:.4f}, intercept {found.intercept:.4f} from {found.fitted} plans"
+    )
+    console.print(
+        f"expected calibration error on {found.tested} others:"
+        f" {100 * found.error_before:.1f} % before, {100 * found.error_after:.1f} % after"
+    )
+    if out is not None:
+        console.print(f"[bold green]saved[/] {escape(str(out))}")
+
+
+def _wide_console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDE)
