@@ -1,13 +1,22 @@
+import json
 import random
 from itertools import islice
+from typing import Any, cast
 
 import pytest
 
 from unison_agent.planner import read_plan
 from unison_agent.tasks import TASKS
 from unison_agent.training.edit_targets import find_target
-from unison_agent.training.planner_evaluation import smoke_samples
-from unison_agent.training.planning_data import load_wrappers, nano_sample, samples
+from unison_agent.training.nano_plans import make_plan
+from unison_agent.training.planning_data import (
+    Sample,
+    Wrapper,
+    fill,
+    load_wrappers,
+    nano_sample,
+    samples,
+)
 
 
 def test_there_are_thousands_of_distinct_samples_of_every_task():
@@ -35,15 +44,67 @@ def test_held_out_wrappers_are_never_trained_on():
     assert 0.07 < len(held_out) / len(train | held_out) < 0.13
 
 
-def test_the_evaluation_requests_are_plans_and_their_own():
-    own = smoke_samples()
-    assert {sample.task for sample in own} == {*TASKS, "needs_input"}
-    for sample in own:
-        read_plan(sample.request, sample.answer)
-    wrapped = {
-        w["request"].lower() for part in ("train", "held_out") for _, w in load_wrappers(part)
-    }
-    assert not wrapped & {sample.request.text.lower() for sample in own}
+def _wrapper(request: str, **meant: object) -> Wrapper:
+    plain: dict[str, object] = {
+        "request": request, "media": [], "task": "text_to_image", "roles": {}, "stated": {}, "lang": "en",
+    }  # fmt: skip
+    return cast("Wrapper", {**plain, **meant})
+
+
+def _filled(wrapper: Wrapper, seed: int = 0) -> tuple[Sample, dict[str, Any]]:
+    contents = {"caption": ["a red barn, dusk"], "negative": ["people"]}
+    sample = fill(wrapper, contents, random.Random(seed))
+    return sample, json.loads(sample.answer)
+
+
+def test_the_words_of_a_filled_wrapper_are_a_part_of_its_request():
+    wrapper = _wrapper(
+        "Please paint {caption}, in oil, {width}x{height}, no {negative}.",
+        stated={"width": "{width}", "height": "{height}", "negative_prompt": "{negative}"},
+        prompt="{caption}, in oil",
+    )
+    for seed in range(40):
+        sample, call = _filled(wrapper, seed)
+        assert call["prompt"] in sample.request.text
+        assert call["prompt"].lower() == "a red barn, dusk, in oil"
+        assert list(call) == ["task", "width", "height", "negative_prompt", "prompt"]
+
+
+@pytest.mark.parametrize(
+    "request_", ["{caption}", "{caption}!", "Please, {caption}.", "{caption} pls"]
+)
+def test_words_that_are_all_of_the_request_are_left_out(request_: str):
+    _, call = _filled(_wrapper(request_, prompt="{caption}"))
+    assert call == {"task": "text_to_image"}
+
+
+def test_a_plan_of_steps_is_nested_and_its_roles_are_handles():
+    wrapper = _wrapper(
+        "put {m1} and {m0} in a garden, then animate it for {duration} seconds; is it good?",
+        media=["image", "image"],
+        steps_plan=[
+            {"task": "image_reference_generation", "roles": {"references": [1, 0]}, "stated": {},
+             "prompt": "{m1} and {m0} in a garden"},
+            {"task": "image_to_video", "roles": {"first_frame": "step_1", "last_frame": 0},
+             "stated": {"duration_seconds": "{duration}"}, "prompt": "animate it"},
+            {"task": "image_understanding", "roles": {}, "stated": {}, "question": "is it good?"},
+        ],
+    )  # fmt: skip
+    sample, first = _filled(wrapper, 1)
+    assert sample.steps == 3
+    assert first["references"] == ["image_1", "image_2"]
+    assert first["prompt"] == "image_2 and image_1 in a garden"
+    second = first["then"]
+    assert (second["first_frame"], second["last_frame"]) == ("step_1", "image_1")
+    assert isinstance(second["duration_seconds"], int | float)
+    assert second["then"] == {"task": "image_understanding", "question": "is it good?"}
+
+
+def test_about_one_sample_in_fourteen_is_a_plan_of_steps():
+    made = list(islice(samples("train", 4), 4000))
+    assert 0.05 < sum(sample.steps > 1 for sample in made) / len(made) < 0.10
+    scenes = {make_plan(random.Random(seed)).text for seed in range(500)}
+    assert len(scenes) > 450
 
 
 @pytest.mark.parametrize(

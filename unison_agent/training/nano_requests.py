@@ -44,16 +44,16 @@ def _text_to_image(rng: random.Random) -> Example:
          "I need a picture with {s}", "render {s}", "sketch me {s}", "image: {s}", "can you draw {s}",
          "a flat icon scene: {s}", "put {s} in a picture")
     )  # fmt: skip
-    example = Example(aloud(rng, form.format(s=scene(rng))), (), "text_to_image")
+    example = Example(aloud(rng, form.format(s=f"[{scene(rng)}]")), (), "text_to_image")
     return with_settings(rng, example, video=False)
 
 
 def _text_to_video(rng: random.Random) -> Example:
     stated: dict[str, FieldValue] = {}
     form = rng.choice(
-        ("make a {v} of {s} {m}", "create a {v} of {s} {m}", "a {v} of {s} {m}", "generate a {v}: {s} {m}",
-         "animate {s} {m}", "I want a {v} where there is {s} {m}", "{v} of {s}, {m}", "show me {s} {m}, as a {v}",
-         "{s} {m}, as a {v}", "film {s} {m}", "give me a {v} with {s} {m}", "{s} {m}, animated")
+        ("make a {v} of [{s} {m}]", "create a {v} of [{s} {m}]", "a {v} of [{s} {m}]", "generate a {v}: [{s} {m}]",
+         "animate [{s} {m}]", "I want a {v} where there is [{s} {m}]", "{v} of [{s}, {m}]", "show me [{s} {m}], as a {v}",
+         "[{s} {m}], as a {v}", "film [{s} {m}]", "give me a {v} with [{s} {m}]", "[{s} {m}], animated")
     )  # fmt: skip
     noun = clip_noun(rng, stated) if "{v}" in form else ""
     text = aloud(rng, form.format(v=noun, s=scene(rng), m=motion(rng)))
@@ -68,25 +68,25 @@ def _image_to_video(rng: random.Random) -> Example:
     ends = rng.random()
     if ends < 0.15:
         form = rng.choice(
-            ("make a {v} that ends on {t}, with the {n} {m}", "the {v} should end with {t}, {m} before",
-             "a {v} whose last frame is {t}: the {n} comes in, {m}", "let a {n} {k} {w} and finish like {t}",
-             "use {t} as the final frame, {n} {m}")
+            ("make a {v} that ends on {t}, with [the {n} {m}]", "the {v} should end with {t}, [{m}] before",
+             "a {v} whose last frame is {t}: [the {n} comes in, {m}]", "let [a {n} {k} {w}] and finish like {t}",
+             "use {t} as the final frame, [{n} {m}]")
         )  # fmt: skip
         media, roles = _ONE, {"last_frame": 0}
     elif ends < 0.35:
         form = rng.choice(
             ("make a {v} that starts with {{m0}} and ends with {{m1}}", "from the first picture to the second, {v}",
-             "morph {{m0}} into {{m1}}, {v}", "a {v} between these two pictures", "start: {{m0}}, end: {{m1}}, {m}",
-             "go from the first image to the second in a {v}", "let the {n} {k} {w} from {{m0}} to {{m1}}")
+             "morph {{m0}} into {{m1}}, {v}", "a {v} between these two pictures", "start: {{m0}}, end: {{m1}}, [{m}]",
+             "go from the first image to the second in a {v}", "let [the {n} {k} {w}] from {{m0}} to {{m1}}")
         )  # fmt: skip
         media, roles = _TWO, {"first_frame": 0, "last_frame": 1}
     else:
         form = rng.choice(
-            ("make a {v} of {t}, {m}", "make a {v} of {t} {m}", "animate {t}", "animate {t}, {m}",
-             "make {t} move {w}", "let the {n} {k} {w}", "make the {n} {k} {w}", "turn {t} into a {v}",
-             "bring {t} to life, {m}", "start from {t} and {k} the {n} {w}", "make the {n} in {t} {k} {w}",
-             "a {v} that begins with {t}, the {n} {m}", "create a {v} from {t} where the {n} is {m}",
-             "let it {k} {w}", "I want the {n} to {k} {w} in a {v}", "{t} as a {v}, {m}")
+            ("make a {v} of {t}, [{m}]", "make a {v} of {t} [{m}]", "animate {t}", "animate {t}, [{m}]",
+             "make {t} [move {w}]", "let [the {n} {k} {w}]", "make [the {n} {k} {w}]", "turn {t} into a {v}",
+             "bring {t} to life, [{m}]", "start from {t} and [{k} the {n} {w}]", "make [the {n} in {t} {k} {w}]",
+             "a {v} that begins with {t}, [the {n} {m}]", "create a {v} from {t} where [the {n} is {m}]",
+             "let [it {k} {w}]", "I want [the {n} to {k} {w}] in a {v}", "{t} as a {v}, [{m}]")
         )  # fmt: skip
         media, roles = _ONE, {"first_frame": 0}
     clip = clip_noun(rng, stated) if "{v}" in form else ""
@@ -132,22 +132,22 @@ def _editing(rng: random.Random, kind: MediaKind) -> Example:
     if draw < 0.25:
         mask: MediaKind = "image" if kind == "image" or rng.random() < 0.5 else "video"
         form = rng.choice(
-            ("{e}, {{m1}} is the mask", "{e} in {{m0}} using the mask {{m1}}", "{e}. The mask is attached.",
-             "{e}; the second one is the mask", "{e} where the mask is white", "with the mask {{m1}}, {e} in {{m0}}",
-             "{e}, only inside the mask {{m1}}", "{e} ({{m1}} marks where)")
+            ("[{e}], {{m1}} is the mask", "[{e}] in {{m0}} using the mask {{m1}}", "[{e}]. The mask is attached.",
+             "[{e}]; the second one is the mask", "[{e}] where the mask is white", "with the mask {{m1}}, [{e}] in {{m0}}",
+             "[{e}], only inside the mask {{m1}}", "[{e}] ({{m1}} marks where)")
         )  # fmt: skip
         text = aloud(rng, form.format(e=edit))
         return Example(text, (kind, mask), task, {"source": 0, "mask": 1}, stated)
     if draw < 0.37:
         ordinal, index = rng.choice((("first", 0), ("second", 1)))
         form = rng.choice(
-            (f"in the {ordinal} {noun}, {edit}", f"{edit} in the {ordinal} {noun}", f"{edit} in {{m{index}}}",
-             f"in {{m{index}}}: {edit}", f"take the {ordinal} {noun} and {edit}")
+            (f"in the {ordinal} {noun}, [{edit}]", f"[{edit}] in the {ordinal} {noun}", f"[{edit}] in {{m{index}}}",
+             f"in {{m{index}}}: [{edit}]", f"take the {ordinal} {noun} and [{edit}]")
         )  # fmt: skip
         return Example(aloud(rng, form), (kind, kind), task, {"source": index}, stated)
     form = rng.choice(
-        ("{e}", "{e}", "{e}", "{e}", f"{{e}} in this {noun}", f"{{e}} in the {noun}", f"in this {noun}, {{e}}",
-         "in {{m0}}, {e}", "{e} in {{m0}}", "{e} and keep the rest", "{e} but leave everything else as it is")
+        ("[{e}]", "[{e}]", "[{e}]", "[{e}]", f"[{{e}}] in this {noun}", f"[{{e}}] in the {noun}", f"in this {noun}, [{{e}}]",
+         "in {{m0}}, [{e}]", "[{e}] in {{m0}}", "[{e} and keep the rest]", "[{e} but leave everything else as it is]")
     )  # fmt: skip
     example = Example(aloud(rng, form.format(e=edit)), (kind,), task, {"source": 0}, stated)
     return with_settings(rng, example, video=kind == "video", often=0.12)
@@ -160,8 +160,10 @@ def _control(rng: random.Random, kind: MediaKind) -> Example:
     stated: dict[str, FieldValue] = {} if name is None else {"control_type": name}
     if kind == "video":
         clip = clip_noun(rng, stated)
-        subject = f"{clip} of {subject} {motion(rng)}"
+        subject = f"{clip} of [{subject} {motion(rng)}]"
         subject = subject if subject[0].isdigit() else with_article(subject)
+    else:
+        subject = f"[{subject}]"
     form = rng.choice(
         ("use {w} to draw {s}", "draw {s} from {w}", "draw {s} following {w}", "follow {w}: {s}", "{s}, following {w}",
          "make {s} with {w} as a guide", "with {w} as control, make {s}", "{w} is the guide, draw {s}",
@@ -189,16 +191,16 @@ def _reference(rng: random.Random, kind: MediaKind) -> Example:
     place, back = rng.choice(PLACES), background(rng)
     if kind == "image":
         form = rng.choice(
-            ("put {x} {b} {p}", "put {x} {p} {b}", "draw {x} {p} {b}", "draw {x} {b}", "show {x} {b} {p}",
-             "make a new picture of {x} {b}", "use {x} in a new image, {p} {b}", "a new scene with {x} {p}, {b}",
-             "place {x} {p} {b}", "draw {x} again but {b} {p}", "I want {x} in another picture, {b}",
-             "{x} {b}, {p}, as a new picture", "create an image with {x} next to {o} {b}", "draw {x} beside {o}")
+            ("put [{x} {b} {p}]", "put [{x} {p} {b}]", "draw [{x} {p} {b}]", "draw [{x} {b}]", "show [{x} {b} {p}]",
+             "make a new picture of [{x} {b}]", "use [{x} in a new image, {p} {b}]", "a new scene with [{x} {p}, {b}]",
+             "place [{x} {p} {b}]", "draw [{x} again but {b} {p}]", "I want [{x} in another picture, {b}]",
+             "[{x} {b}, {p}, as a new picture]", "create an image with [{x} next to {o} {b}]", "draw [{x} beside {o}]")
         )  # fmt: skip
     else:
         form = rng.choice(
-            ("make a {v} of {x} {m} {b}", "a {v} with {x} {m}, {b}", "create a {v} in which {x} is {m} {b}",
-             "{x} {b}, {m}, as a {v}", "use {x} in a new {v}, {m} {b}", "put {x} {b} and make a {v}, {m}",
-             "a new {v} starring {x}, {m}, {b}", "{v} of {x} next to {o}, {m} {b}")
+            ("make a {v} of [{x} {m} {b}]", "a {v} with [{x} {m}, {b}]", "create a {v} in which [{x} is {m} {b}]",
+             "[{x} {b}, {m}], as a {v}", "use [{x} in a new {v}, {m} {b}]", "put [{x} {b} and make a {v}, {m}]",
+             "a new {v} starring [{x}, {m}, {b}]", "{v} of [{x} next to {o}, {m} {b}]")
         )  # fmt: skip
     clip = clip_noun(rng, stated) if "{v}" in form else ""
     text = form.format(x=what, b=back, p=place, m=motion(rng), o=with_article(thing(rng)), v=clip)
@@ -206,11 +208,11 @@ def _reference(rng: random.Random, kind: MediaKind) -> Example:
         aloud(rng, text), ("image",), f"{kind}_reference_generation", {"references": [0]}, stated
     )
     if rng.random() < 0.12:
-        two = rng.choice(("put the {a} from {{m0}} and the {c} from {{m1}} together {b}",
-                          "one picture with both of them, the {a} and the {c}, {b}",
-                          "draw the {a} of the first image beside the {c} of the second {b}"))  # fmt: skip
+        two = rng.choice(("put [the {a} from {{m0}} and the {c} from {{m1}} together {b}]",
+                          "one picture with [both of them, the {a} and the {c}, {b}]",
+                          "draw [the {a} of the first image beside the {c} of the second {b}]"))  # fmt: skip
         if kind == "video":
-            two = f"a {rng.choice(('video', 'clip'))}: {two} {motion(rng)}"
+            two = f"a {rng.choice(('video', 'clip'))}: {two.rstrip(']')} {motion(rng)}]"
         text = two.format(a=rng.choice(ICONS), c=rng.choice((*ICONS, *SHAPES)), b=back)
         example = Example(
             aloud(rng, text), ("image", "image"), example.task, {"references": [0, 1]}
@@ -266,7 +268,8 @@ def _missing(rng: random.Random) -> Example:
         )
         asks = slot == "source" and "{m" not in example.text
         if len(example.media) == 1 and "{m" not in example.text and (points or asks):
-            return Example(example.text, (), "", missing=slot)
+            ends = example.roles.keys() == {"last_frame"}
+            return Example(example.text, (), "", missing="last_frame" if ends else slot)
     return _words_only(rng)
 
 

@@ -6,6 +6,7 @@ background, perhaps moving.
 
 import random
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from unison_agent.grammar import FieldValue, Slot
@@ -20,6 +21,19 @@ from unison_agent.training.nano_phrases import (
     SHAPES,
     SIZES,
 )
+from unison_agent.training.spans import capitalized, marked, strip_end
+
+Place = int | str
+"""An attachment's index (0-based), or the handle of what an earlier step made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one call of a plan means, its words aside."""
+
+    task: str
+    roles: Mapping[str, Place | list[Place]]
+    stated: Mapping[str, FieldValue]
 
 
 @dataclass(slots=True)
@@ -27,19 +41,25 @@ class Example:
     """One request under construction.
 
     Attributes:
-        text: The request, with `{m0}` where the first attachment is named, and so on.
+        text: The request, with `{m0}` where the first attachment is named, and so on, and with the words of
+            each step between the marks of `spans`.
         media: Kinds of what is attached, in order.
-        task: The task, or the empty slot when something is missing.
-        roles: Role to attachment index (0-based), or indices.
+        task: The first step's task.
+        roles: Role to attachment index, or indices.
         stated: The other fields.
+        missing: The empty slot when something is missing.
+        then: The steps after the first.
     """
 
     text: str
     media: tuple[MediaKind, ...]
     task: str
-    roles: dict[str, int | list[int]] = field(default_factory=dict[str, int | list[int]])
+    roles: Mapping[str, Place | list[Place]] = field(
+        default_factory=dict[str, "Place | list[Place]"]
+    )
     stated: dict[str, FieldValue] = field(default_factory=dict[str, FieldValue])
     missing: Slot | None = None
+    then: tuple[Step, ...] = ()
 
 
 def with_article(noun: str) -> str:
@@ -105,7 +125,7 @@ def with_settings(
         "negative",
     ]
     kinds += ["frames", "frames_and_fps", "duration", "duration", "fps"] if video else []
-    text = example.text.rstrip(".")
+    text = strip_end(example.text, ".")
     for kind in dict.fromkeys(rng.choices(kinds, k=rng.choice((1, 1, 2, 3)))):
         addition, stated = _setting(rng, kind)
         if stated.keys() & example.stated.keys():
@@ -206,9 +226,10 @@ def motion(rng: random.Random) -> str:
 
 
 def aloud(rng: random.Random, text: str) -> str:
-    """Dress a request: politeness, case, final mark."""
+    """Dress a request: politeness, case, final mark. Brackets around its words become the first step's marks."""
+    text = marked(text)
     text = rng.choice(("",) * 9 + ("please ", "hey, ", "could you ", "now ", "ok ")) + text
     text = re.sub(r"\b([aA]) (?=animation)", r"\1n ", text)
     if rng.random() < 0.6:
-        text = text[:1].upper() + text[1:]
+        text = capitalized(text)
     return text + rng.choice(("", "", "", ".", ".", "!", " please", ", thanks"))

@@ -1,7 +1,8 @@
 """Trains the planning LoRA on the base language model: seeded, resumable, with its curve in a file.
 
 Run it as ``python -m unison_agent.training.planner --base <folder> --out runs/planner --minutes 40``, and
-again with the same folder to go on after an interruption. ``--evaluate <folder>`` measures an adapter.
+again with the same folder to go on after an interruption; ``--start <checkpoint>`` starts a run of its own
+from the weights of another. ``--evaluate <folder>`` measures an adapter.
 It knows the plain language model only; the adapter's keys are relative to it, so that the same file
 loads onto the language model inside the understanding model.
 """
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from unison_agent.decoding import encode_turn
+from unison_agent.evaluation.planning import Report
+from unison_agent.evaluation.planning_report import document, tables
 from unison_agent.planner import prompt_text
 from unison_agent.training.lora import add_lora, lora_state, write_adapter
 from unison_agent.training.planner_evaluation import evaluate
@@ -48,6 +51,7 @@ class TrainingOptions:
         learning_rate: At its highest; falls linearly to nearly nothing over the time.
         max_tokens: Longer samples are left out.
         checkpoint_minutes: Time between checkpoints.
+        start: A checkpoint of another run whose weights this one starts from.
     """
 
     base: Path
@@ -56,8 +60,9 @@ class TrainingOptions:
     seed: int = 0
     batch_size: int = 16
     learning_rate: float = 1e-3
-    max_tokens: int = 128
+    max_tokens: int = 224
     checkpoint_minutes: float = 3.0
+    start: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,11 @@ def train(options: TrainingOptions) -> Path:
     tokenizer = cast("PreTrainedTokenizerFast", AutoTokenizer.from_pretrained(options.base))
     model = cast(
         "LlamaForCausalLM",
-        AutoModelForCausalLM.from_pretrained(options.base, dtype=torch.bfloat16).to(device),  # pyright: ignore[reportArgumentType]
+        AutoModelForCausalLM.from_pretrained(
+            options.base,
+            dtype=torch.bfloat16,
+            attn_implementation="eager",  # on the CPU its backward is much faster than SDPA's
+        ).to(device),  # pyright: ignore[reportArgumentType]
     )
     add_lora(model.model)
     model.train()
@@ -138,24 +147,27 @@ def train(options: TrainingOptions) -> Path:
     options.out.mkdir(parents=True, exist_ok=True)
     checkpoint, curve = options.out / "checkpoint.pt", options.out / "curve.jsonl"
     step, before = 0, 0.0
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+    resumes = checkpoint.exists()
+    known = checkpoint if resumes else options.start
+    if known is not None:
+        saved = torch.load(known, map_location=device, weights_only=True)
         masters_saved = cast("list[torch.Tensor]", saved["masters"])
         for parameter, master, tensor in zip(parameters, masters, masters_saved, strict=True):
             master.copy_(tensor)
             parameter.data.copy_(tensor)
         optimizer.load_state_dict(saved["optimizer"])
-        step, before = int(saved["step"]), float(saved["seconds"])
+        if resumes:
+            step, before = int(saved["step"]), float(saved["seconds"])
+    # A resumed part draws other samples than the parts before it; skipping theirs would take minutes.
+    seed = options.seed + step
 
     def encoded() -> Iterator[Encoded]:
-        for sample in samples("train", options.seed):
+        for sample in samples("train", seed):
             one = encode(sample, tokenizer)
             if len(one.prompt) + len(one.answer) <= options.max_tokens:
                 yield one
 
-    stream = batches(encoded(), options.batch_size, random.Random(options.seed))
-    for _ in range(step):
-        next(stream)  # go on where the interrupted part stopped
+    stream = batches(encoded(), options.batch_size, random.Random(seed))
     held_out = [
         encode(sample, tokenizer)
         for sample, _ in zip(samples("held_out", 0), range(64), strict=False)
@@ -216,6 +228,17 @@ def _held_out_loss(
     return math.fsum(losses) / len(losses)
 
 
+def _show(measured: Report, out: Path) -> None:
+    """Print the tables of a report, and write all of it as JSON."""
+    from rich.console import Console
+
+    console = Console(width=140)
+    for table in tables(measured):
+        console.print(table)
+    text = json.dumps(document(measured), ensure_ascii=False, indent=1)
+    (out / "evaluation.json").write_text(text + "\n", encoding="utf-8")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train or evaluate, as the command line says."""
     parser = argparse.ArgumentParser(prog="python -m unison_agent.training.planner")
@@ -229,13 +252,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--evaluate", type=Path, help="measure the adapter in this folder instead")
     parser.add_argument("--most", type=int, help="requests of each set to measure, when not all")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--start", type=Path, help="checkpoint of another run to start from")
     chosen = parser.parse_args(arguments)
 
     import torch
 
     torch.set_num_threads(chosen.threads)
     if chosen.evaluate is not None:
-        print(evaluate(chosen.base, chosen.evaluate, most=chosen.most).as_text())
+        _show(evaluate(chosen.base, chosen.evaluate, most=chosen.most), chosen.out)
         return
     options = TrainingOptions(
         base=chosen.base,
@@ -243,6 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         minutes=chosen.minutes,
         seed=chosen.seed,
         learning_rate=chosen.learning_rate,
+        start=chosen.start,
     )
     folder = train(options)
     print(f"adapter written to {folder}")

@@ -1,7 +1,7 @@
 """Samples for the planning LoRA: filled request wrappers and icon-scene requests, with the text to write.
 
 The wrappers in data/planning are requests with slots; a sample is one of them with its slots filled, or
-one made by `nano_requests`. A fixed tenth of the wrappers, chosen by hash, is never trained on. It knows
+one made by `nano_requests` or `nano_plans`. A fixed tenth of the wrappers, chosen by hash, is never trained on. It knows
 the form of the planner's prompt and of the calls, but no model.
 """
 
@@ -9,17 +9,19 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict, cast
 
-from unison_agent.grammar import SLOTS, FieldValue, Slot, call_text, missing_text
+from unison_agent.grammar import MOST_STEPS, SLOTS, FieldValue, Slot, missing_text, plan_text
 from unison_agent.stated import read_stated
 from unison_agent.tasks import Attachment, MediaKind, Request
 from unison_agent.training.edit_targets import find_target
+from unison_agent.training.nano_plans import make_plan
 from unison_agent.training.nano_requests import make_example
-from unison_agent.training.nano_wording import Example
+from unison_agent.training.nano_wording import Example, Place, Step
+from unison_agent.training.spans import mark, read_marks, span_words, strip_end
 
 Part = Literal["train", "held_out"]
 
@@ -31,30 +33,8 @@ _SIZES = (
     (1080, 1920), (512, 288), (900, 1600), (1216, 832), (64, 96),
 )  # fmt: skip
 _FRAMES = (
-    5,
-    9,
-    16,
-    17,
-    24,
-    25,
-    30,
-    33,
-    48,
-    49,
-    60,
-    64,
-    65,
-    72,
-    80,
-    81,
-    96,
-    97,
-    100,
-    120,
-    121,
-    150,
-    240,
-)
+    5, 9, 16, 17, 24, 25, 30, 33, 48, 49, 60, 64, 65, 72, 80, 81, 96, 97, 100, 120, 121, 150, 240,
+)  # fmt: skip
 _SECONDS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 2.5, 1.5, 3.5)
 _FPS = (4, 8, 10, 12, 15, 16, 20, 24, 25, 30, 48, 50, 60)
 _STEPS = (4, 8, 10, 12, 15, 20, 25, 28, 30, 35, 40, 50, 60, 75, 100)
@@ -63,6 +43,8 @@ _COUNTS = (2, 3, 4, 5, 6, 8, 10)
 _RESOLUTION_NAMES = {"2K": "1440p", "4K": "2160p", "8K": "4320p"}
 # People forget to attach what they speak of: this share of such requests comes without it.
 _FORGOTTEN = 0.25
+# Share of plans of several steps, or that sound like one, among the icon-scene requests.
+_NANO_PLANS = 0.11
 _POINTING = re.compile(
     r"\b(?:attached|attachment|enclosed|(?:this|my|our|the) (?:\w+ )?(?:image|picture|photo\w*|pic|clip|video"
     r"|footage|film|drawing|sketch|still|(?:depth|edge|normal|pose) map|skeleton|layout|screenshot))\b",
@@ -82,16 +64,25 @@ _ROLE_OF_TASK: Mapping[str, Slot] = {
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
-class Wrapper(TypedDict):
-    """One line of data/planning: a request with slots and what it means."""
+class WrapperStep(TypedDict):
+    """What one call of a wrapper means; `prompt` or `question` is a part of the wrapper's request."""
+
+    task: str
+    roles: dict[str, Place | list[Place]]
+    stated: dict[str, str | int | float]
+    prompt: NotRequired[str]
+    question: NotRequired[str]
+    target: NotRequired[str]
+
+
+class Wrapper(WrapperStep):
+    """One line of data/planning: a request with slots and what it means, in one call or in steps."""
 
     request: str
     media: list[MediaKind]
-    task: str
-    roles: dict[str, int | list[int]]
-    stated: dict[str, str | int | float]
     lang: str
     missing: NotRequired[str]
+    steps_plan: NotRequired[list[WrapperStep]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +91,21 @@ class Sample:
 
     Attributes:
         request: Text and attachments, as a user gives them.
-        answer: The JSON of the call, or of the missing input.
-        task: The task, or "needs_input".
-        fields: Roles as handles, and stated values.
+        answer: The JSON of the calls, or of the missing input.
+        task: The first call's task, or "needs_input".
+        steps: How many calls; 0 where something is missing.
         origin: Where it comes from: the file's stem, or "nano".
     """
 
     request: Request
     answer: str
     task: str
-    fields: Mapping[str, FieldValue]
+    steps: int
     origin: str
 
 
 def load_wrappers(part: Part, folder: Path = DATA) -> list[tuple[str, Wrapper]]:
-    """Return (file stem, wrapper) of one part, without the plans of several steps."""
+    """Return (file stem, wrapper) of one part, without the plans of more steps than a plan may have."""
     wrappers: list[tuple[str, Wrapper]] = []
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -123,7 +114,8 @@ def load_wrappers(part: Part, folder: Path = DATA) -> list[tuple[str, Wrapper]]:
             wrapper = cast("Wrapper", json.loads(line))
             digest = hashlib.sha256(wrapper["request"].encode()).digest()
             held_out = digest[0] * 100 < _HELD_OUT_PERCENT * 256
-            if "steps_plan" not in wrapper and held_out == (part == "held_out"):
+            too_long = len(wrapper.get("steps_plan", ())) > MOST_STEPS
+            if not too_long and held_out == (part == "held_out"):
                 wrappers.append((path.stem, wrapper))
     return wrappers
 
@@ -140,17 +132,21 @@ def fill(
     wrapper: Wrapper, contents: Mapping[str, list[str]], rng: random.Random, origin: str = "wrapper"
 ) -> Sample:
     """Return the wrapper with every slot filled by chance, and what the filled request means."""
-    text, values = _fill_slots(wrapper["request"], contents, rng)
-    stated: dict[str, FieldValue] = {}
-    for name, value in wrapper["stated"].items():
-        slot = _SLOT.fullmatch(value) if isinstance(value, str) else None
-        stated[name] = values[slot.group(1)] if slot else value
+    parts = wrapper.get("steps_plan") or [wrapper]
+    text = wrapper["request"]
+    for number, part in enumerate(parts):
+        words = part.get("prompt") or part.get("question")
+        if words:
+            text = mark(text, words, number)
+    text, values = _fill_slots(text, contents, rng)
+    steps = [_step(part, values) for part in parts]
     example = Example(
         text=_roughen(text, rng),
         media=tuple(wrapper["media"]),
-        task=wrapper["task"],
-        roles=wrapper["roles"],
-        stated=stated,
+        task=steps[0].task,
+        roles=steps[0].roles,
+        stated=steps[0].stated,
+        then=tuple(steps[1:]),
     )
     if _points_at_media(example) and rng.random() < _FORGOTTEN:
         ends = example.roles.keys() == {"last_frame"}
@@ -158,18 +154,29 @@ def fill(
         example = Example(example.text, (), "needs_input", missing=role)
     elif example.task == "needs_input":
         example.missing = cast("Slot", wrapper.get("missing", "question"))
-    elif example.task in ("image_editing", "video_editing") and wrapper["lang"] == "en":
-        edit = values.get("video_edit") or values.get("edit")
-        target = find_target(str(edit) if edit else re.sub(r"\{m\d\}", ",", wrapper["request"]))
-        if target is not None:
-            example.stated["target"] = target
     return _finish(example, origin)
+
+
+def _step(part: WrapperStep, values: Mapping[str, str | int | float]) -> Step:
+    """Return one call of a filled wrapper."""
+    stated: dict[str, FieldValue] = {}
+    for name, value in part["stated"].items():
+        slot = _SLOT.fullmatch(value) if isinstance(value, str) else None
+        stated[name] = values[slot.group(1)] if slot else value
+    edit = values.get("video_edit") or values.get("edit")
+    if part["task"] in ("image_editing", "video_editing"):
+        # A wrapper's own target is in it; of an edit that fills a slot it has to be found.
+        target = part.get("target") or (find_target(str(edit)) if edit else None)
+        if target is not None:
+            stated["target"] = target
+    return Step(part["task"], part["roles"], stated)
 
 
 def _points_at_media(example: Example) -> bool:
     """Whether the request plainly speaks of the one medium that it comes with."""
     return (
         len(example.media) == 1
+        and not example.then
         and example.task in _ROLE_OF_TASK
         and "{m" not in example.text
         and _POINTING.search(example.text) is not None
@@ -178,25 +185,43 @@ def _points_at_media(example: Example) -> bool:
 
 def nano_sample(rng: random.Random) -> Sample:
     """Return a request about an icon scene and what it means."""
-    return _finish(make_example(rng), "nano")
+    return _finish(make_plan(rng) if rng.random() < _NANO_PLANS else make_example(rng), "nano")
 
 
 def samples(part: Part, seed: int, *, nano_share: float = 0.35) -> Iterator[Sample]:
     """Yield samples without end: the wrappers in a new order each round, icon scenes in between.
 
     Args:
-        part: Which wrappers; icon-scene requests are made fresh for either part.
+        part: Which wrappers; icon-scene requests are made fresh for either part. Of the training's, those
+            that say what is seldom said come more than once a round.
         seed: Two iterators of one seed yield the same samples.
         nano_share: Share of icon-scene requests.
     """
     rng = random.Random(f"{part}-{seed}")
     wrappers, contents = load_wrappers(part), load_contents()
+    if part == "train":
+        wrappers = [one for one in wrappers for _ in range(_times(one[1]))]
     while True:
         rng.shuffle(wrappers)
         for origin, wrapper in wrappers:
             while rng.random() < nano_share:
                 yield nano_sample(rng)
             yield fill(wrapper, contents, rng, origin)
+
+
+def _times(wrapper: Wrapper) -> int:
+    """Return how often a wrapper comes in one round of training."""
+    if "steps_plan" in wrapper:
+        return 1
+    roles, stated = wrapper["roles"], wrapper["stated"]
+    references = roles.get("references")
+    seldom = (
+        wrapper["task"] in ("needs_input", "video_reference_generation")
+        or bool({"mask", "last_frame"} & roles.keys())
+        or bool({"negative_prompt", "num_outputs", "aspect_ratio"} & stated.keys())
+        or (isinstance(references, list) and len(references) > 1)
+    )
+    return 2 if seldom else 1
 
 
 def _fill_slots(
@@ -235,23 +260,46 @@ def _roughen(text: str, rng: random.Random) -> str:
     """Sometimes drop capitals or the final mark, as people do."""
     if rng.random() < 0.06:
         text = text.lower()
-    return text.rstrip(".!?") if rng.random() < 0.05 else text
+    return strip_end(text, ".!?") if rng.random() < 0.05 else text
 
 
 def _finish(example: Example, origin: str) -> Sample:
-    """Turn indices into handles and write the answer."""
+    """Turn indices into handles and marks into spans, and write the answer."""
     attachments = name_attachments(example.media)
     handles = [attachment.handle for attachment in attachments]
-    text = re.sub(r"\{m(\d)\}", lambda match: handles[int(match.group(1))], example.text)
+    text, spans = read_marks(
+        re.sub(r"\{m(\d)\}", lambda match: handles[int(match.group(1))], example.text)
+    )
     request = Request(text=text, attachments=attachments)
     if example.missing is not None:
         slot = example.missing if example.missing in SLOTS else "question"
-        return Sample(request, missing_text(slot), "needs_input", {"needs_input": slot}, origin)
-    fields: dict[str, FieldValue] = {
-        role: handles[place] if isinstance(place, int) else [handles[i] for i in sorted(place)]
-        for role, place in example.roles.items()
-    }
-    for name, value in example.stated.items():
+        return Sample(request, missing_text(slot), "needs_input", 0, origin)
+    calls: list[tuple[str, dict[str, FieldValue]]] = []
+    first = Step(example.task, example.roles, example.stated)
+    for number, step in enumerate((first, *example.then)):
+        fields = _fields(step, handles, text)
+        words = span_words(text, *spans[number]) if number in spans else None
+        if words is not None:
+            fields["question" if step.task.endswith("understanding") else "prompt"] = words
+        calls.append((step.task, fields))
+    return Sample(request, plan_text(calls), example.task, len(calls), origin)
+
+
+def _fields(step: Step, handles: Sequence[str], text: str) -> dict[str, FieldValue]:
+    """Return the handles and the stated values of one call, as it is written."""
+
+    def handle(place: Place) -> str:
+        return place if isinstance(place, str) else handles[place]
+
+    fields: dict[str, FieldValue] = {}
+    for role, place in step.roles.items():
+        if isinstance(place, list):
+            # In the order in which the grammar has them: attachments, then what earlier steps made.
+            ordered = sorted(place, key=lambda one: (isinstance(one, str), str(one)))
+            fields[role] = [handle(one) for one in ordered]
+        else:
+            fields[role] = handle(place)
+    for name, value in step.stated.items():
         match name, value:
             case "num_outputs", 1:
                 pass
@@ -265,7 +313,7 @@ def _finish(example: Example, origin: str) -> Sample:
                 fields[name] = "square"
             case _:
                 fields[name] = value
-    return Sample(request, call_text(example.task, fields), example.task, fields, origin)
+    return fields
 
 
 def name_attachments(kinds: tuple[MediaKind, ...]) -> tuple[Attachment, ...]:
