@@ -6,7 +6,8 @@ import pytest
 from llguidance import LLMatcher, LLTokenizer
 
 from unison_agent.grammar import SLOTS, call_text, missing_text, plan_text, request_grammar
-from unison_agent.stated import canonical, read_stated
+from unison_agent.stated import read_stated
+from unison_agent.stated_numbers import canonical
 from unison_agent.tasks import TASKS, Attachment
 from unison_agent.training.planning_data import name_attachments, nano_sample, samples
 
@@ -216,10 +217,10 @@ def test_numbers(text: str, expected: set[str]):
 
 
 def test_ratios_and_shapes():
-    assert read_stated("sixteen by nine").aspect_ratios == ("16:9",)
-    assert read_stated("2.39 to 1").aspect_ratios == ("2.39:1",)
-    assert read_stated("1024x768").aspect_ratios == ()
-    assert read_stated("a tall portrait, upright").aspect_ratios == ("portrait",)
+    assert tuple(read_stated("sixteen by nine").aspect_ratios) == ("16:9",)
+    assert tuple(read_stated("2.39 to 1").aspect_ratios) == ("2.39:1",)
+    assert not read_stated("1024x768").aspect_ratios
+    assert tuple(read_stated("a tall portrait, upright").aspect_ratios) == ("portrait",)
 
 
 def test_canonical_numbers_are_json():

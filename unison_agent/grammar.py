@@ -2,104 +2,71 @@
 
 The grammar is Lark text for llguidance. It knows the task calls and the request; it does not know a
 model or a tokenizer. The JSON it admits is written in one fixed order, without white space, and leaves
-out what is unstated. The prompt or question of a call is not written at all: the planner fills it in.
+out what is unstated: also the prompt or question where the whole request is meant.
 """
 
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Literal, Self, TypeAlias, cast, get_args
+from typing import Literal, TypeAlias, get_args
 
-from annotated_types import Ge, Gt, Le
+from unison_agent.call_fields import (
+    FIELD_ORDER,
+    LONGEST_SPAN,
+    MOST_STEPS,
+    SETTINGS,
+    SIZES,
+    THEN,
+    TIMES,
+    makes,
+    may_hold,
+)
+from unison_agent.stated import Stated, read_stated
+from unison_agent.stated_numbers import canonical
+from unison_agent.tasks import TASKS, Attachment, MediaKind, Task
 
-from unison_agent.stated import Stated, canonical, read_stated
-from unison_agent.tasks import TASKS, Attachment, MediaKind, Task, VideoGeneration
+__all__ = [
+    "FIELD_ORDER",
+    "MOST_STEPS",
+    "SLOTS",
+    "THEN",
+    "FieldValue",
+    "Slot",
+    "call_text",
+    "missing_text",
+    "plan_text",
+    "request_grammar",
+]
 
 Slot = Literal["source", "mask", "control", "references", "first_frame", "last_frame", "question"]
 SLOTS: tuple[Slot, ...] = get_args(Slot)
-
-NumberField = Literal[
-    "width",
-    "height",
-    "num_frames",
-    "duration_seconds",
-    "fps",
-    "seed",
-    "steps",
-    "guidance_scale",
-    "num_outputs",
-]
-_SIZES: tuple[NumberField, ...] = ("width", "height")
-_TIMES: tuple[NumberField, ...] = ("num_frames", "duration_seconds", "fps")
-_SETTINGS: tuple[NumberField, ...] = ("seed", "steps", "guidance_scale", "num_outputs")
-_FRACTIONAL: frozenset[NumberField] = frozenset({"duration_seconds", "fps", "guidance_scale"})
-
-# Characters, escapes counted as written; they bound what a model that rambles can write.
-_LONGEST_TARGET = 80
-_LONGEST_NEGATIVE = 240
-
-# The one order in which a call's fields are written.
-FIELD_ORDER: tuple[str, ...] = (
-    "source",
-    "mask",
-    "target",
-    "control",
-    "control_type",
-    "references",
-    "first_frame",
-    "last_frame",
-    *_SIZES,
-    "resolution",
-    "aspect_ratio",
-    *_TIMES,
-    *_SETTINGS,
-    "negative_prompt",
-    "prompt",
-    "question",
-)
-# After the fields of a call: the call that follows it.
-THEN = "then"
-MOST_STEPS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Bounds:
-    """What a field of the task calls may hold."""
-
-    lowest: float = -math.inf
-    highest: float = math.inf
-    without_lowest: bool = False
-
-    @classmethod
-    def of(cls, name: NumberField) -> Self:
-        """Read the bounds where they are declared, so that they are said only once."""
-        bounds = cls()
-        for bound in VideoGeneration.model_fields[name].metadata:
-            match bound:
-                case Ge(ge=lowest):
-                    bounds = replace(bounds, lowest=float(cast("float", lowest)))
-                case Gt(gt=lowest):
-                    bounds = replace(
-                        bounds, lowest=float(cast("float", lowest)), without_lowest=True
-                    )
-                case Le(le=highest):
-                    bounds = replace(bounds, highest=float(cast("float", highest)))
-                case _:
-                    pass
-        return bounds
-
-    def admits(self, value: float) -> bool:
-        above = value > self.lowest if self.without_lowest else value >= self.lowest
-        return above and value <= self.highest
-
-
-_BOUNDS: dict[NumberField, _Bounds] = {
-    name: _Bounds.of(name) for name in (*_SIZES, *_TIMES, *_SETTINGS)
-}
-
 FieldValue: TypeAlias = str | int | float | Sequence[str]
+
+# A call is a rule with a parameter, which llguidance expands only as far as a text gets. Its bits say what
+# the calls before have made: 0 and 1 that step_1 is an image or a video, 2 and 3 the same of step_2,
+# 4 and 5 that this is the second or third call. From bit 8 on stands the number of the source, which a mask
+# must not be: 1 and 2 for the steps, 3 for the first attached image, and so on.
+_STEP_BITS: dict[MediaKind, tuple[int, int]] = {"image": (0, 2), "video": (1, 3)}
+_NEXT_CALL = {"text": (0x10, 0x20), "image": (0x11, 0x24), "video": (0x12, 0x28)}
+_SOURCE_AT, _FIRST_ATTACHED = 8, 3
+_KINDS: tuple[MediaKind, ...] = ("image", "video")
+_SIZED = (*SIZES, "resolution", "aspect_ratio")
+_STATED: dict[str, tuple[str, ...]] = {
+    "text": ("question",),
+    "image": (*_SIZED, *SETTINGS, "negative_prompt", "prompt"),
+    "video": (*_SIZED, *TIMES, *SETTINGS, "negative_prompt", "prompt"),
+}
+_NEEDS: dict[Task, MediaKind] = {
+    "image_understanding": "image",
+    "image_to_video": "image",
+    "image_editing": "image",
+    "image_controllable_generation": "image",
+    "image_reference_generation": "image",
+    "video_reference_generation": "image",
+    "video_understanding": "video",
+    "video_editing": "video",
+    "video_controllable_generation": "video",
+}
 
 
 def call_text(task: str, fields: Mapping[str, FieldValue]) -> str:
@@ -127,162 +94,196 @@ def missing_text(slot: Slot) -> str:
     return json.dumps({"needs_input": slot}, separators=(",", ":"))
 
 
+@lru_cache(maxsize=256)
 def request_grammar(text: str, attachments: tuple[Attachment, ...]) -> str:
-    """Return the Lark grammar of the calls that `text` with `attachments` can mean.
+    """Return the Lark grammar of the plans that `text` with `attachments` can mean.
 
     Args:
         text: The request.
         attachments: Handles and kinds, in order.
     """
-    return _lark(read_stated(text), attachments)
-
-
-@lru_cache(maxsize=256)
-def _lark(stated: Stated, attachments: tuple[Attachment, ...]) -> str:
-    images = _handles(attachments, "image")
-    videos = _handles(attachments, "video")
-    rules = _value_rules(stated)
-    image_fields = _fields((*_SIZES, "resolution", "aspect_ratio", *_SETTINGS, "negative"), rules)
-    video_fields = _fields(
-        (*_SIZES, "resolution", "aspect_ratio", *_TIMES, *_SETTINGS, "negative"), rules
-    )
-    target = _fields(("target",), rules)
-    control_type = _fields(("control_type",), rules)
-    if images:
-        rules["image"] = _any_of(images)
-        rules |= _subset_rules(images)
-    if videos:
-        rules["video"] = _any_of(videos)
-
-    calls: list[str] = []
-    for task in TASKS:
-        tail = video_fields if _makes_video(task) else image_fields
-        match task:
-            case "text_understanding":
-                body = ""
-            case "image_understanding" if images:
-                body = ""
-            case "video_understanding" if videos:
-                body = ""
-            case "text_to_image" | "text_to_video":
-                body = tail
-            case "image_to_video" if images:
-                body = (
-                    f"({_key('first_frame')} image ({_key('last_frame')} image)?"
-                    f" | {_key('last_frame')} image) {tail}"
-                )
-            case "image_editing" if images:
-                body = f"{_source_and_mask(images, images)} {target} {tail}"
-            case "video_editing" if videos:
-                body = f"{_source_and_mask(videos, (*images, *videos))} {target} {tail}"
-            case "image_controllable_generation" if images:
-                body = f"{_key('control')} image {control_type} {tail}"
-            case "video_controllable_generation" if videos:
-                body = f"{_key('control')} video {control_type} {tail}"
-            case "image_reference_generation" | "video_reference_generation" if images:
-                body = f'{_key("references")} "[" references_1 "]" {tail}'
-            case _:
-                continue
-        calls.append(f"{_quoted(json.dumps(task))} {body}".rstrip())
-
-    slots = _any_of(SLOTS)
+    stated = read_stated(text)
+    roles = _Roles(attachments, steps=stated.several)
+    values = _value_rules(stated)
+    calls = [
+        f"{_quoted(json.dumps(task))} {_roles_of(task, values)} stated_{makes(task)}"
+        f" then_{makes(task)}::_{_if(condition)}"
+        for task in TASKS
+        if (condition := roles.condition(task)) is not None
+    ]
+    slots = " | ".join(_quoted(json.dumps(slot)) for slot in SLOTS)
     lines = [
-        f'start: {_quoted("{" + json.dumps("task") + ":")} call "}}"'
-        f' | {_quoted("{" + json.dumps("needs_input") + ":")} {slots} "}}"',
-        "call: " + "\n    | ".join(calls),
-        *(f"{name}: {body}" for name, body in rules.items()),
+        f'start: {_quoted("{" + json.dumps("task") + ":")} call::0 "}}"'
+        f' | {_quoted("{" + json.dumps("needs_input") + ":")} ({slots}) "}}"',
+        *_rule("call::_", calls),
+        *roles.rules(),
+        *(f"{name}: {body}" for name, body in values.items()),
+        *(f"stated_{kind}: {_optional(names, values)}" for kind, names in _STATED.items()),
+        *_then_rules(steps=stated.several),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _handles(attachments: Iterable[Attachment], kind: MediaKind) -> tuple[str, ...]:
-    return tuple(attachment.handle for attachment in attachments if attachment.kind == kind)
+class _Roles:
+    """What can stand in the roles of the calls, and which calls there can be.
+
+    Args:
+        attachments: What the request comes with.
+        steps: Whether outputs of earlier steps are there too.
+    """
+
+    def __init__(self, attachments: Sequence[Attachment], *, steps: bool) -> None:
+        self._images = [one.handle for one in attachments if one.kind == "image"]
+        self._videos = [one.handle for one in attachments if one.kind == "video"]
+        self._steps = steps
+
+    def condition(self, task: Task) -> str | None:
+        """Return when the task has what it needs: "" for always, None for never."""
+        kind = _NEEDS.get(task)
+        if kind is None or (self._images if kind == "image" else self._videos):
+            return ""
+        first, second = _STEP_BITS[kind]
+        return f"or(bit_set({first}), bit_set({second}))" if self._steps else None
+
+    def rules(self) -> Iterator[str]:
+        """Yield the rules that `_roles_of` names."""
+        for kind in _KINDS:
+            yield from _rule(f"source_{kind}::_", self._named("source", kind, f"mask_{kind}"))
+            yield from _rule(f"control_{kind}::_", self._named("control", kind))
+        # A key and its handle are one literal: no key is begun that no handle can follow.
+        yield from _rule("mask_image::_", ['""', *self._masks("image")])
+        yield from _rule("mask_video::_", ['""', *self._masks("image"), *self._masks("video")])
+        last = self._named("last_frame", "image")
+        yield from _rule("frames::_", [*self._named("first_frame", "image", "last_frame"), *last])
+        yield from _rule("last_frame::_", ['""', *last])
+        yield from self._references()
+
+    def _numbered(self, kind: MediaKind) -> list[tuple[str, int, tuple[str, ...]]]:
+        """Return each handle of a kind, its number, and the conditions for it to be there."""
+        own, before = (self._images, 0) if kind == "image" else (self._videos, len(self._images))
+        steps = enumerate(_STEP_BITS[kind] if self._steps else (), start=1)
+        return [
+            *((handle, number, ()) for number, handle in enumerate(own, _FIRST_ATTACHED + before)),
+            *((f"step_{number}", number, (f"bit_set({bit})",)) for number, bit in steps),
+        ]
+
+    def _named(self, role: str, kind: MediaKind, then: str | None = None) -> list[str]:
+        """Return one way to fill the role for each handle of a kind, and the rule that follows."""
+        return [
+            _quoted(_key(role) + json.dumps(handle))
+            + (f" {then}::bit_or({number << _SOURCE_AT})" if then else "")
+            + _if(*conditions)
+            for handle, number, conditions in self._numbered(kind)
+        ]
+
+    def _masks(self, kind: MediaKind) -> list[str]:
+        return [
+            _quoted(_key("mask") + json.dumps(handle))
+            + _if(*conditions, f"ne([{_SOURCE_AT}:64], {number})")
+            for handle, number, conditions in self._numbered(kind)
+        ]
+
+    def _references(self) -> Iterator[str]:
+        """Yield the rules of one or more references in order, without repeats, steps last."""
+        first, second = (_if(f"bit_set({bit})") for bit in _STEP_BITS["image"])
+        names = [json.dumps(f"step_{step}") for step in (1, 2)]
+        ways = ["attached_1 more_references::_"] if self._images else []
+        more, last = ['""'], ['""']
+        if self._steps:
+            ways += [
+                f"{_quoted(names[0])} last_reference::_{first}",
+                f"{_quoted(names[1])}{second}",
+            ]
+            last.append(f"{_quoted(',' + names[1])}{second}")
+            more += [f"{_quoted(',' + names[0])} last_reference::_{first}", last[1]]
+        yield from _rule("references::_", ways)
+        yield from _rule("more_references::_", more)
+        yield from _rule("last_reference::_", last)
+        for place, handle in enumerate(self._images, start=1):
+            literal, rest = _quoted(json.dumps(handle)), f"attached_{place + 1}"
+            ways = [f'{literal} ("," {rest})?', rest] if place < len(self._images) else [literal]
+            yield from _rule(f"attached_{place}", ways)
 
 
-def _makes_video(task: Task) -> bool:
-    return task == "image_to_video" or task.startswith("video_") or task.endswith("_video")
+def _roles_of(task: Task, values: Mapping[str, str]) -> str:
+    """Return the fields of a call that only some calls have."""
+    kind = makes(task)
+    match task:
+        case "image_to_video":
+            return "frames::_"
+        case "image_editing" | "video_editing":
+            return f"source_{kind}::_ {_optional(('target',), values)}"
+        case "image_controllable_generation" | "video_controllable_generation":
+            return f"control_{kind}::_ {_optional(('control_type',), values)}"
+        case "image_reference_generation" | "video_reference_generation":
+            return f'{_quoted(_key("references") + "[")} references::_ "]"'
+        case _:
+            return ""
+
+
+def _optional(names: Iterable[str], values: Mapping[str, str]) -> str:
+    """Return the optional fields of those names, in that order, that have a value to state."""
+    return " ".join(f"({_quoted(_key(name))} v_{name})?" for name in names if f"v_{name}" in values)
 
 
 def _value_rules(stated: Stated) -> dict[str, str]:
     """Return one rule a field, and none for a field of which the text states no value."""
     rules: dict[str, str] = {}
-    for name in (*_SIZES, *_TIMES, *_SETTINGS):
-        values = [number for number in stated.numbers if _is_allowed(name, number)]
-        if values:
-            rules[f"v_{name}"] = _any_literal(values)
+    for name in (*SIZES, *TIMES, *SETTINGS):
+        if numbers := [number for number in stated.numbers if may_hold(name, number)]:
+            rules[f"v_{name}"] = " | ".join(map(_quoted, numbers))
     for name, names in (
         ("resolution", stated.resolutions),
         ("aspect_ratio", stated.aspect_ratios),
         ("control_type", stated.control_types),
     ):
         if names:
-            rules[f"v_{name}"] = _any_of(names)
-    if any(not piece.isspace() for piece in stated.pieces):
+            rules[f"v_{name}"] = " | ".join(_quoted(json.dumps(one)) for one in names)
+    if any(piece != " " for piece in stated.pieces):
         # One escape sequence stays in one piece, so that a span never ends inside it.
-        pieces = [json.dumps(piece, ensure_ascii=False)[1:-1] for piece in stated.pieces]
+        pieces = [one if one.isalnum() else _escaped(one) for one in stated.pieces]
         rules["PIECES"] = "%regex " + json.dumps({"substring_chunks": pieces}, ensure_ascii=False)
-        rules["v_target"] = '"\\"" TARGET "\\""'
-        rules["TARGET"] = f"PIECES & {_span(_LONGEST_TARGET)}"
-        if stated.negated:
-            rules["v_negative"] = '"\\"" NEGATIVE "\\""'
-            rules["NEGATIVE"] = f"PIECES & {_span(_LONGEST_NEGATIVE)}"
+        for name, longest in LONGEST_SPAN.items():
+            if name != "negative_prompt" or stated.negations:
+                rules[f"v_{name}"] = f'"\\"" WORDS_{longest} "\\""'
+                # Spans begin and end with no space.
+                rules[f"WORDS_{longest}"] = f"PIECES & /[^ ]([^\\n]{{0,{longest - 2}}}[^ ])?/"
     return rules
 
 
-def _span(longest: int) -> str:
-    """Return the pattern of words that begin and end with no space."""
-    return f"/[^ ]([^\\n]{{0,{longest - 2}}}[^ ])?/"
+def _then_rules(*, steps: bool) -> Iterator[str]:
+    """Yield what can come after a call, by what it makes."""
+    key = _quoted(_key(THEN) + "{" + _key("task")[1:])
+    for kind, (second, third) in _NEXT_CALL.items():
+        ways = [f'{key} call::bit_or({second}) "}}"{_if("bit_clear(4)")}']
+        ways.append(f'{key} call::bit_or({third}) "}}"{_if("bit_set(4)", "bit_clear(5)")}')
+        yield from _rule(f"then_{kind}::_", ['""', *(ways if steps else ())])
 
 
-def _is_allowed(name: NumberField, number: str) -> bool:
-    """Whether the field of that name may hold the number, by the bounds of the task calls."""
-    if "." in number and name not in _FRACTIONAL:
-        return False
-    value = float(number)
-    return math.isfinite(value) and _BOUNDS[name].admits(value)
+def _rule(name: str, ways: Sequence[str]) -> Iterator[str]:
+    # llguidance refuses a parameter that no way looks at; the highest bit is never set.
+    if ways and name.endswith("::_") and not any("::" in way or "%if" in way for way in ways):
+        ways = [f"{ways[0]} %if bit_clear(63)", *ways[1:]]
+    if ways:
+        yield f"{name}: " + "\n    | ".join(ways)
 
 
-def _fields(names: Iterable[str], rules: Mapping[str, str]) -> str:
-    """Return the optional fields of those names, in that order, that have a value to state."""
-    return " ".join(
-        f"({_key('negative_prompt' if name == 'negative' else name)} v_{name})?"
-        for name in names
-        if f"v_{name}" in rules
-    )
-
-
-def _source_and_mask(sources: Sequence[str], masks: Sequence[str]) -> str:
-    """Return a source and, when another medium can be one, its mask."""
-    choices: list[str] = []
-    for source in sources:
-        others = [mask for mask in masks if mask != source]
-        mask = f" ({_key('mask')} {_any_of(others)})?" if others else ""
-        choices.append(f"{_quoted(json.dumps(source))}{mask}")
-    return f"{_key('source')} ({' | '.join(choices)})"
-
-
-def _subset_rules(handles: Sequence[str]) -> dict[str, str]:
-    """Return rules `references_i`: one or more of the handles from the i-th on, in order, no repeats."""
-    rules: dict[str, str] = {}
-    for place, handle in enumerate(handles, start=1):
-        literal = _quoted(json.dumps(handle))
-        rest = f"references_{place + 1}"
-        rules[f"references_{place}"] = (
-            literal if place == len(handles) else f'{literal} ("," {rest})? | {rest}'
-        )
-    return rules
+def _if(*conditions: str) -> str:
+    match [condition for condition in conditions if condition]:
+        case []:
+            return ""
+        case [one]:
+            return f" %if {one}"
+        case several:
+            return f" %if and({', '.join(several)})"
 
 
 def _key(name: str) -> str:
-    return _quoted(f",{json.dumps(name)}:")
+    return f",{json.dumps(name)}:"
 
 
-def _any_of(names: Iterable[str]) -> str:
-    return _any_literal(json.dumps(name) for name in names)
-
-
-def _any_literal(texts: Iterable[str]) -> str:
-    return f"({' | '.join(_quoted(text) for text in texts)})"
+def _escaped(words: str) -> str:
+    return json.dumps(words, ensure_ascii=False)[1:-1]
 
 
 def _quoted(literal: str) -> str:

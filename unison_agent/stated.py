@@ -1,75 +1,23 @@
-"""What a text states: its numbers, its names of sizes and structure maps, its words.
+"""What a text states: its numbers, its names of sizes and structure maps, its words, each with its places.
 
 It reads characters only. It does not know which task a value belongs to, nor what a tool can do. Every
-reading is generous, because the grammar only uses it to close off what the text does not say.
+reading is generous, because it only serves to close off what the text does not say.
 """
 
 import re
+import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TypeAlias
 
-_UNITS = {
-    word: value
-    for value, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-        ]
-    )
-} | {"single": 1, "couple": 2, "pair": 2, "twice": 2, "trio": 3, "dozen": 12}
-_TENS = {
-    word: 10 * value
-    for value, word in enumerate(
-        ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], start=2
-    )
-}
-_SCALES = {"hundred": 100, "thousand": 1000}
-# Small numbers in the other languages of the planning data; found as substrings where words have no spaces.
-_FOREIGN: dict[str, int] = {
-    **dict.fromkeys(
-        ("zwei", "deux", "dos", "due", "dois", "duas", "两", "二", "二つ", "दो", "두"), 2
-    ),
-    **dict.fromkeys(("drei", "trois", "tres", "tre", "três", "三", "तीन", "세", "ثلاث"), 3),
-    **dict.fromkeys(("vier", "quatre", "cuatro", "quattro", "quatro", "四", "चार", "네"), 4),
-    **dict.fromkeys(("fünf", "cinq", "cinco", "cinque", "五", "पांच", "पाँच", "다섯", "خمس"), 5),
-    **dict.fromkeys(("sechs", "six", "seis", "sei", "六"), 6),
-    **dict.fromkeys(("acht", "huit", "ocho", "otto", "oito", "八"), 8),
-    **dict.fromkeys(("zehn", "dix", "diez", "dieci", "dez", "十"), 10),
-    **dict.fromkeys(("صورتين", "مقطعين"), 2),
-}
+from unison_agent.stated_numbers import Spelled, canonical, read_numbers, spell_digits
 
-_DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
-_WORD = re.compile(r"[^\W\d_]+")
-_MINUTES = re.compile(r"\s*-?\s*(?:m\b|min|分)", re.IGNORECASE)
-_HOURS = re.compile(r"\s*-?\s*(?:h\b|hr|hour)", re.IGNORECASE)
-_MILLISECONDS = re.compile(r"\s*-?\s*(?:ms\b|millisecond)", re.IGNORECASE)
-_PHRASES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\bhalf an? min", re.IGNORECASE), "30"),
-    (re.compile(r"\bhalf an? sec", re.IGNORECASE), "0.5"),
-    (re.compile(r"\ban? min", re.IGNORECASE), "60"),
-    (re.compile(r"\b(?:an?|single) sec", re.IGNORECASE), "1"),
-    (re.compile(r"\bhalf[ -]a[ -]dozen", re.IGNORECASE), "6"),
-)
-# Numbers beyond this many would only be noise, and they would make the grammar large.
-_MOST_NUMBERS = 64
+Place: TypeAlias = tuple[int, int]
+"""Where something begins and ends in the text."""
+Said: TypeAlias = Mapping[str, tuple[Place, ...]]
+"""Values, and the places that say them, in order."""
 
 _RESOLUTIONS: tuple[tuple[re.Pattern[str], str | None], ...] = (
     (re.compile(r"\b([1-9]\d{2,3}) ?p\b", re.IGNORECASE), None),
@@ -125,146 +73,136 @@ _NEGATION = re.compile(
 # Scripts without spaces between words: every character is a word of its own.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _PIECES = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|\s+|[^\w\s]")
-# Spans may reach this far into the text; the rest of a very long request is still the prompt.
-_LONGEST_SPAN_TEXT = 4096
+_LETTERS = re.compile(rf"[^\W\d_{_UNSPACED}]")
+_JOINERS = frozenset("\u200d\ufe0e\ufe0f")
+# What may come between two wishes. Only its absence says something: one wish.
+_TURN = re.compile(
+    r"[,.;:!?\u2026)](?=\s+\S)|[\n\u3001\u3002\uff0c\uff1b\uff01\uff1f\u2192>+&|]|\s[-\u2013]|\u2014"
+    r"|(?<![^\W\d_])(?:an|and|than|then|n|also|plus|after\w*|next|once|before|und|dann|danach|et|puis|ensuite"
+    r"|y|luego|después|e|poi|dopo|depois|en|daarna)(?![^\W\d_])"
+    r"|然后|然後|再|并|並|接着|から|て|그리고|다음|후|ثم|\bو|फिर|और",
+    re.IGNORECASE,
+)
+# More places of the same words would only make a plan long.
+_MOST_PLACES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What one text states, ready to be written into a grammar.
+    """What one text states.
 
     Attributes:
-        numbers: Canonical decimals ("64", "2.5"), without repeats, in order of value.
+        text: What was read.
+        numbers: Canonical decimals ("64", "2.5"), in order of value.
         resolutions: Lines, e.g. "480p".
         aspect_ratios: "16:9", "square", "portrait" or "landscape".
         control_types: Structure maps that a word supports.
-        negated: Whether any word could introduce what to leave out.
+        negations: Where a word could introduce what to leave out.
+        several: Whether the words could ask for one thing after another.
         pieces: The text cut into words, marks and single spaces, so that spans begin and end at words.
+        edges: Where each piece begins, and the end of the last.
     """
 
-    numbers: tuple[str, ...]
-    resolutions: tuple[str, ...]
-    aspect_ratios: tuple[str, ...]
-    control_types: tuple[str, ...]
-    negated: bool
+    text: str
+    numbers: Said
+    resolutions: Said
+    aspect_ratios: Said
+    control_types: Said
+    negations: tuple[Place, ...]
+    several: bool
     pieces: tuple[str, ...]
+    edges: tuple[int, ...]
+
+    def places(self, words: str) -> tuple[Place, ...]:
+        """Return where the text has exactly these words, from word to word; white space counts as one space."""
+        joined = "".join(self.pieces)
+        if not words or words[0] == " " or words[-1] == " ":
+            return ()
+        begins: dict[int, int] = {}
+        at = 0
+        for number, piece in enumerate(self.pieces):
+            begins[at] = number
+            at += len(piece)
+        begins[at] = len(self.pieces)
+        found: list[Place] = []
+        at = joined.find(words)
+        while at >= 0 and len(found) < _MOST_PLACES:
+            first, last = begins.get(at), begins.get(at + len(words))
+            if first is not None and last is not None:
+                # The edge after the last piece: a space that follows is a piece of its own.
+                found.append((self.edges[first], self.edges[last]))
+            at = joined.find(words, at + 1)
+        return tuple(found)
 
 
+@lru_cache(maxsize=256)
 def read_stated(text: str) -> Stated:
     """Return everything that `text` can be said to state."""
-    spelled = _spell_digits(text)
+    spelled = spell_digits(text)
+    pieces: list[str] = []
+    edges: list[int] = []
+    for match in _PIECES.finditer(text):
+        piece = " " if match.group().isspace() else match.group()
+        # What is drawn on or with the sign before it is no word of its own.
+        after = pieces[-1][-1] if pieces else " "
+        if after != " " and (after == "\u200d" or _joins(piece)):
+            pieces[-1] += piece
+            continue
+        pieces.append(piece)
+        edges.append(match.start())
     return Stated(
-        numbers=_numbers(text, spelled),
-        resolutions=_resolutions(text),
-        aspect_ratios=_aspect_ratios(spelled),
-        control_types=tuple(name for name, words in CONTROL_WORDS.items() if words.search(text)),
-        negated=_NEGATION.search(text) is not None,
-        pieces=tuple(
-            " " if piece.isspace() else piece
-            for piece in _PIECES.findall(text[:_LONGEST_SPAN_TEXT])
-        ),
+        text=text,
+        numbers=MappingProxyType(read_numbers(text, spelled)),
+        resolutions=MappingProxyType(_resolutions(text)),
+        aspect_ratios=MappingProxyType(_aspect_ratios(spelled)),
+        control_types=MappingProxyType(_control_types(text)),
+        negations=tuple(_words(match) for match in _NEGATION.finditer(text)),
+        several=_TURN.search(text.strip().strip(".!?")) is not None,
+        pieces=tuple(pieces),
+        edges=(*edges, len(text)),
     )
 
 
-def canonical(value: Decimal | float | str) -> str:
-    """Return a number as JSON would write it at its shortest: "2", "2.5", never "2.0" or "1e3"."""
-    number = Decimal(str(value))
-    whole = number == number.to_integral_value()
-    return f"{number.to_integral_value() if whole else number.normalize():f}"
+def _joins(piece: str) -> bool:
+    first = piece[0]
+    return not first.isalnum() and (first in _JOINERS or unicodedata.category(first)[0] == "M")
 
 
-def _numbers(text: str, spelled: str) -> tuple[str, ...]:
-    found: set[str] = set()
-    for source in (text, spelled):
-        for match in _DIGITS.finditer(source):
-            for value in _readings(match.group()):
-                found.add(canonical(value))
-                if _MINUTES.match(source, match.end()):
-                    found.add(canonical(value * 60))
-                elif _HOURS.match(source, match.end()):
-                    found.add(canonical(value * 3600))
-                elif _MILLISECONDS.match(source, match.end()):
-                    found.add(canonical(value / 1000))
-            if len(found) > _MOST_NUMBERS:
-                break
-    found.update(value for phrase, value in _PHRASES if phrase.search(text))
-    lowered = text.lower()
-    words = set(_WORD.findall(lowered))
-    found.update(
-        str(value)
-        for word, value in _FOREIGN.items()
-        if word in words or (not word.isascii() and word in lowered)
-    )
-    return tuple(sorted(found, key=Decimal))[:_MOST_NUMBERS]
-
-
-def _readings(digits: str) -> list[Decimal]:
-    """Return the values of "1,024" and "7,5": with the comma grouping, and as a decimal mark."""
-    if len(digits) > 32:
-        return []
-    plain = "".join(str(int(char)) if char.isdigit() else char for char in digits)
-    readings: list[Decimal] = []
-    if plain.count(".") <= 1:
-        readings.append(Decimal(plain.replace(",", "")))
-    if plain.count(",") == 1 and "." not in plain:
-        readings.append(Decimal(plain.replace(",", ".")))
-    if plain.count(".") > 1:
-        readings.append(Decimal(plain.replace(".", "").replace(",", "")))
-    return readings
-
-
-def _spell_digits(text: str) -> str:
-    """Return `text` with English number words as digits: "sixty-four by nine" becomes "64 by 9"."""
-    words = list(_WORD.finditer(text))
-    out: list[str] = []
-    done = at = 0
-    while at < len(words):
-        end, value = _number_words(text, words, at)
-        if value is None:
-            at += 1
-            continue
-        out += [text[done : words[at].start()], str(value)]
-        done = words[end - 1].end()
-        at = end
-    return "".join([*out, text[done:]])
-
-
-def _number_words(text: str, words: list[re.Match[str]], at: int) -> tuple[int, int | None]:
-    """Read the number words that begin at word `at`; return the word after them and the value."""
-    total: int | None = None
-    part, room, end = 0, 10_000, at
-    for here in range(at, min(at + 8, len(words))):
-        if here > at and not re.fullmatch(
-            r"[ -]", text[words[here - 1].end() : words[here].start()]
-        ):
-            break
-        spoken = words[here].group().lower()
-        if spoken == "and" and total and part == 0:
-            continue
-        if spoken in _SCALES and (total is not None or part):
-            part = max(part, 1) * _SCALES[spoken]
-            total, part, room = (total or 0) + part, 0, _SCALES[spoken]
-        elif spoken in _TENS and room > 99:
-            total, part, room = total or 0, part + _TENS[spoken], 10
-        elif spoken in _UNITS and _UNITS[spoken] < room and (room != 10 or _UNITS[spoken] > 0):
-            total, part, room = total or 0, part + _UNITS[spoken], 0
-        else:
-            break
-        end = here + 1
-    return (end, None) if total is None else (end, total + part)
-
-
-def _resolutions(text: str) -> tuple[str, ...]:
-    found: dict[str, None] = {}
+def _resolutions(text: str) -> Said:
+    found: dict[str, tuple[Place, ...]] = {}
     for pattern, name in _RESOLUTIONS:
         for match in pattern.finditer(text):
-            found[name or f"{int(match.group(1))}p"] = None
-    return tuple(found)
+            value = name or f"{int(match.group(1))}p"
+            found[value] = (*found.get(value, ()), _words(match))
+    return found
 
 
-def _aspect_ratios(spelled: str) -> tuple[str, ...]:
-    found = {name: None for pattern, name in _SHAPES if pattern.search(spelled)}
-    for width, height in _RATIO.findall(spelled):
+def _aspect_ratios(spelled: Spelled) -> Said:
+    found: dict[str, tuple[Place, ...]] = {}
+    for pattern, name in _SHAPES:
+        for match in pattern.finditer(spelled.text):
+            found[name] = (*found.get(name, ()), spelled.origin(*_words(match)))
+    for match in _RATIO.finditer(spelled.text):
+        width, height = match.groups()
         if 0 < float(width) <= _LARGEST_RATIO_PART and 0 < float(height) <= _LARGEST_RATIO_PART:
-            found[f"{canonical(width)}:{canonical(height)}"] = None
-    return tuple(found)
+            value = f"{canonical(width)}:{canonical(height)}"
+            found[value] = (*found.get(value, ()), spelled.origin(*match.span()))
+    return found
+
+
+def _control_types(text: str) -> Said:
+    return {
+        name: places
+        for name, words in CONTROL_WORDS.items()
+        if (places := tuple(dict.fromkeys(_words(match) for match in words.finditer(text))))
+    }
+
+
+def _words(match: re.Match[str]) -> Place:
+    """Return the place of the whole words that a match lies in: "edges" for "edge"."""
+    text, (start, end) = match.string, match.span()
+    while start > 0 and _LETTERS.match(text, start - 1) and _LETTERS.match(text, start):
+        start -= 1
+    while end < len(text) and _LETTERS.match(text, end) and _LETTERS.match(text, end - 1):
+        end += 1
+    return start, end

@@ -1,0 +1,213 @@
+"""The numbers that a text says, in digits and in words, each with its place; knows nothing of their use.
+
+Every reading is generous: "1,024" is 1024 and 1.024, and "2 minutes" is 2 and 120.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+_UNITS = {
+    word: value
+    for value, word in enumerate(
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+        ]
+    )
+} | {"single": 1, "couple": 2, "pair": 2, "twice": 2, "trio": 3, "dozen": 12}
+_TENS = {
+    word: 10 * value
+    for value, word in enumerate(
+        ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], start=2
+    )
+}
+_SCALES = {"hundred": 100, "thousand": 1000}
+# Small numbers in the other languages of the planning data; found as substrings where words have no spaces.
+_FOREIGN: dict[str, int] = {
+    **dict.fromkeys(
+        ("zwei", "deux", "dos", "due", "dois", "duas", "两", "二", "二つ", "दो", "두"), 2
+    ),
+    **dict.fromkeys(("drei", "trois", "tres", "tre", "três", "三", "तीन", "세", "ثلاث"), 3),
+    **dict.fromkeys(("vier", "quatre", "cuatro", "quattro", "quatro", "四", "चार", "네"), 4),
+    **dict.fromkeys(("fünf", "cinq", "cinco", "cinque", "五", "पांच", "पाँच", "다섯", "خمس"), 5),
+    **dict.fromkeys(("sechs", "six", "seis", "sei", "六"), 6),
+    **dict.fromkeys(("acht", "huit", "ocho", "otto", "oito", "八"), 8),
+    **dict.fromkeys(("zehn", "dix", "diez", "dieci", "dez", "十"), 10),
+    **dict.fromkeys(("صورتين", "مقطعين"), 2),
+}
+
+_FOREIGN_WORD = re.compile(
+    "|".join(
+        rf"(?<![^\W\d_]){word}(?![^\W\d_])" if word.isascii() else word
+        for word in sorted(_FOREIGN, key=len, reverse=True)
+    ),
+    re.IGNORECASE,
+)
+
+_DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
+_WORD = re.compile(r"[^\W\d_]+")
+_SCALED: tuple[tuple[re.Pattern[str], Decimal], ...] = tuple(
+    (re.compile(rf"\s*-?\s*(?:{unit})", re.IGNORECASE), factor)
+    for unit, factor in (
+        (r"ms\b|millisecond[a-z]*", Decimal("0.001")),
+        (r"m\b|min[a-z]*|分[钟鐘]?", Decimal(60)),
+        (r"h\b|hrs?\b|hours?\b|hour", Decimal(3600)),
+    )
+)
+_PHRASES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\bhalf an? min[a-z]*", re.IGNORECASE), "30"),
+    (re.compile(r"\bhalf an? sec[a-z]*", re.IGNORECASE), "0.5"),
+    (re.compile(r"\ban? min[a-z]*", re.IGNORECASE), "60"),
+    (re.compile(r"\b(?:an?|single) sec[a-z]*", re.IGNORECASE), "1"),
+    (re.compile(r"\bhalf[ -]a[ -]dozen", re.IGNORECASE), "6"),
+)
+# Numbers beyond this many would only be noise, and they would make the grammar large.
+_MOST_NUMBERS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Spelled:
+    """A text with its English number words as digits: "sixty-four by nine" becomes "64 by 9".
+
+    Attributes:
+        text: With digits.
+        starts: Where each of its characters begins in the text that was read.
+        ends: Where each of its characters ends there.
+    """
+
+    text: str
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        """Return the place, in the text that was read, of some of the characters."""
+        return self.starts[start], self.ends[end - 1]
+
+
+def canonical(value: Decimal | float | str) -> str:
+    """Return a number as JSON would write it at its shortest: "2", "2.5", never "2.0" or "1e3"."""
+    number = Decimal(str(value))
+    whole = number == number.to_integral_value()
+    return f"{number.to_integral_value() if whole else number.normalize():f}"
+
+
+def read_numbers(text: str, spelled: Spelled) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Return the places in `text` of every number that it says, by canonical value, in order of value."""
+    found: dict[str, dict[tuple[int, int], None]] = {}
+    digits = [(value, (start, end)) for value, start, end in _in_digits(text)]
+    words = [(value, spelled.origin(start, end)) for value, start, end in _in_digits(spelled.text)]
+    for value, place in (*digits, *words, *_in_phrases(text)):
+        found.setdefault(value, {})[place] = None
+    kept = sorted(found, key=Decimal)[:_MOST_NUMBERS]
+    return {value: tuple(sorted(found[value])) for value in kept}
+
+
+def _in_digits(text: str) -> Iterator[tuple[str, int, int]]:
+    different: set[str] = set()
+    for match in _DIGITS.finditer(text):
+        for value in _readings(match.group()):
+            different.add(canonical(value))
+            yield canonical(value), match.start(), match.end()
+            for unit, factor in _SCALED:
+                if scaled := unit.match(text, match.end()):
+                    yield canonical(value * factor), match.start(), scaled.end()
+                    break
+        if len(different) > _MOST_NUMBERS:
+            break
+
+
+def _in_phrases(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    for phrase, value in _PHRASES:
+        for match in phrase.finditer(text):
+            yield value, match.span()
+    for match in _FOREIGN_WORD.finditer(text):
+        if (value := _FOREIGN.get(match.group().lower())) is not None:
+            yield str(value), match.span()
+
+
+def _readings(digits: str) -> list[Decimal]:
+    """Return the values of "1,024" and "7,5": with the comma grouping, and as a decimal mark."""
+    if len(digits) > 32:
+        return []
+    plain = "".join(str(int(char)) if char.isdigit() else char for char in digits)
+    readings: list[Decimal] = []
+    if plain.count(".") <= 1:
+        readings.append(Decimal(plain.replace(",", "")))
+    if plain.count(",") == 1 and "." not in plain:
+        readings.append(Decimal(plain.replace(",", ".")))
+    if plain.count(".") > 1:
+        readings.append(Decimal(plain.replace(".", "").replace(",", "")))
+    return readings
+
+
+def spell_digits(text: str) -> Spelled:
+    """Return `text` with English number words as digits."""
+    words = list(_WORD.finditer(text))
+    out: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+
+    def keep(start: int, end: int) -> None:
+        out.append(text[start:end])
+        starts.extend(range(start, end))
+        ends.extend(range(start + 1, end + 1))
+
+    done = at = 0
+    while at < len(words):
+        end, value = _number_words(text, words, at)
+        if value is None:
+            at += 1
+            continue
+        keep(done, words[at].start())
+        digits, done = str(value), words[end - 1].end()
+        out.append(digits)
+        starts.extend([words[at].start()] * len(digits))
+        ends.extend([done] * len(digits))
+        at = end
+    keep(done, len(text))
+    return Spelled("".join(out), tuple(starts), tuple(ends))
+
+
+def _number_words(text: str, words: list[re.Match[str]], at: int) -> tuple[int, int | None]:
+    """Read the number words that begin at word `at`; return the word after them and the value."""
+    total: int | None = None
+    part, room, end = 0, 10_000, at
+    for here in range(at, min(at + 8, len(words))):
+        if here > at and not re.fullmatch(
+            r"[ -]", text[words[here - 1].end() : words[here].start()]
+        ):
+            break
+        spoken = words[here].group().lower()
+        if spoken == "and" and total and part == 0:
+            continue
+        if spoken in _SCALES and (total is not None or part):
+            part = max(part, 1) * _SCALES[spoken]
+            total, part, room = (total or 0) + part, 0, _SCALES[spoken]
+        elif spoken in _TENS and room > 99:
+            total, part, room = total or 0, part + _TENS[spoken], 10
+        elif spoken in _UNITS and _UNITS[spoken] < room and (room != 10 or _UNITS[spoken] > 0):
+            total, part, room = total or 0, part + _UNITS[spoken], 0
+        else:
+            break
+        end = here + 1
+    return (end, None) if total is None else (end, total + part)
