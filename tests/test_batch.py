@@ -20,7 +20,10 @@ class Scripted:
     """Plans one request at a time, by a function."""
 
     def __init__(self, plan: Callable[[Request], Plan]) -> None:
-        self.plan = plan
+        self._plan = plan
+
+    def plan(self, request: Request) -> Plan:
+        return self._plan(request)
 
 
 class Together(Scripted):

@@ -178,7 +178,7 @@ def _line(id_: str | int, fields: Mapping[str, object]) -> Line:
     if not isinstance(said, str):
         msg = f"request must be text, got {type(said).__name__}."
         raise RequestError(msg)
-    marks = [_KIND_OF_MARK[match[1]] for match in _MARK.finditer(said)]
+    marks: list[MediaKind] = [_KIND_OF_MARK[match[1]] for match in _MARK.finditer(said)]
     kinds = _kinds(fields.get("media"), marks)
     for kind in get_args(MediaKind):
         if marks.count(kind) > kinds.count(kind):
@@ -250,22 +250,25 @@ def _plan(request: Request, plan: Callable[[Request], Plan]) -> Plan | UnisonErr
 
 
 def _fields(line: Line, call: TaskCall) -> dict[str, object]:
-    stated = call.model_dump(mode="json", exclude_none=True, exclude={"task"})
+    stated = cast(
+        "dict[str, object]", call.model_dump(mode="json", exclude_none=True, exclude={"task"})
+    )
     places = {a.handle: place for place, a in enumerate(line.request.attachments)}
-    for name in {role.name for role in roles(call)}:
+    references: list[int | str] = []
+    for role in roles(call):
         # The output of an earlier step keeps its name.
-        handles = stated[name]
-        stated[name] = (
-            [places.get(handle, handle) for handle in handles]
-            if isinstance(handles, list)
-            else places.get(handles, handles)
-        )
+        place = places.get(role.handle, role.handle)
+        if role.name == "references":
+            references.append(place)
+            stated["references"] = references
+        else:
+            stated[role.name] = place
     for name in ("prompt", "question"):
         if stated.get(name) == line.request.text:
             del stated[name]
     for name in ("prompt", "question", "negative_prompt", "target"):
         if name in stated:
-            stated[name] = line.as_said(stated[name])
+            stated[name] = line.as_said(str(stated[name]))
     order = [*FIELD_ORDER, *(name for name in stated if name not in FIELD_ORDER)]
     return {name: stated[name] for name in order if name in stated}
 

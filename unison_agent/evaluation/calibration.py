@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unison_agent.errors import OutputError, RequestError
 from unison_agent.result.saving import check_targets, write_whole
@@ -62,10 +63,11 @@ def fit_line(cases: Sequence[tuple[float, bool]]) -> tuple[float, float]:
     logs = np.log(np.maximum([raw for raw, _ in cases], _SMALLEST))
     right = np.array([good for _, good in cases], np.float64)
     features = np.stack([logs, np.ones_like(logs)], axis=1)
-    weights = start = np.array([1.0, 0.0])
+    start = np.array([1.0, 0.0])
+    weights: NDArray[np.float64] = start
     stiffness = _STIFFNESS * np.eye(2)
 
-    def loss(values: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> float:
+    def loss(values: NDArray[np.float64]) -> float:
         scores = features @ values
         return float(
             (np.logaddexp(0, scores) - right * scores).sum()
@@ -76,7 +78,7 @@ def fit_line(cases: Sequence[tuple[float, bool]]) -> tuple[float, float]:
         likely = 1 / (1 + np.exp(-np.clip(features @ weights, -500, 500)))
         slope = features.T @ (likely - right) + _STIFFNESS * (weights - start)
         curve = features.T @ (features * (likely * (1 - likely))[:, None]) + stiffness
-        step = np.linalg.solve(curve, slope)
+        step = np.asarray(np.linalg.solve(curve, slope), np.float64)
         # Newton may jump too far where the curve is flat.
         size = 1.0
         while loss(weights - size * step) > loss(weights) and size > 1e-6:

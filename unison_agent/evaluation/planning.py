@@ -6,7 +6,7 @@ they have a figure of their own, and their own lines among the fields.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from statistics import fmean
@@ -218,12 +218,10 @@ def field_scores(outcomes: Iterable[Outcome]) -> dict[str, FieldScore]:
     found: Counter[str] = Counter()
     wanted: Counter[str] = Counter()
     for outcome in outcomes:
-        for got, want in zip_longest(outcome.steps, outcome.case.steps):
-            got_fields = got.fields if got else {}
-            want_fields = want.fields if want else {}
-            found.update(got_fields.keys())
-            wanted.update(want_fields.keys())
-            right.update(name for name in got_fields if want_fields.get(name) == got_fields[name])
+        for got, want in _pairs(outcome):
+            found.update(got.fields.keys())
+            wanted.update(want.fields.keys())
+            right.update(name for name in got.fields if want.fields.get(name) == got.fields[name])
     return {
         name: FieldScore(right[name], found[name], wanted[name]) for name in sorted(found | wanted)
     }
@@ -232,20 +230,12 @@ def field_scores(outcomes: Iterable[Outcome]) -> dict[str, FieldScore]:
 def span_scores(outcome: Outcome) -> list[float]:
     """Return the F1 of the words of each prompt or question that the case wants."""
     scores: list[float] = []
-    for got, want in zip_longest(outcome.steps, outcome.case.steps):
-        words = (
-            next((want.fields[name] for name in WORDS if name in want.fields), None)
-            if want
-            else None
-        )
-        if words is None:
-            continue
-        # Words that are left out mean the whole request.
-        whole = outcome.case.request.text
-        heard = (
-            next((got.fields[name] for name in WORDS if name in got.fields), whole) if got else ""
-        )
-        scores.append(token_f1(str(heard), str(words)))
+    for got, want in _pairs(outcome):
+        words = _words(want)
+        if words:
+            # Words that are left out mean the whole request.
+            heard = _words(got) or (outcome.case.request.text if got.task else "")
+            scores.append(token_f1(heard, words))
     return scores
 
 
@@ -256,6 +246,15 @@ def token_f1(found: str, wanted: str) -> float:
     if not got and not want:
         return 1.0
     return 2 * common / (got.total() + want.total())
+
+
+def _pairs(outcome: Outcome) -> Iterator[tuple[Step, Step]]:
+    """Yield what was found and what was wanted at each place; a step without a task is none."""
+    yield from zip_longest(outcome.steps, outcome.case.steps, fillvalue=Step("", {}))
+
+
+def _words(step: Step) -> str:
+    return next((str(step.fields[name]) for name in WORDS if name in step.fields), "")
 
 
 def _grouped(

@@ -163,7 +163,7 @@ def _wanted(call: Mapping[str, object], request: Request, place: str) -> tuple[S
         return (Step(NEEDS_INPUT, {"slot": cast("str", slot)}),)
     kinds: dict[str, str] = {a.handle: a.kind for a in request.attachments}
     steps: list[Step] = []
-    rest: object = call
+    rest = cast("object", call)
     while isinstance(rest, dict):
         fields = dict(cast("dict[str, object]", rest))
         rest = fields.pop("then", None)
