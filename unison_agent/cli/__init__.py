@@ -1,4 +1,4 @@
-"""The command line: ``unison-agent run``, ``plan``, ``tools``, ``schema``, ``pull`` and ``demo``."""
+"""The command line: ``unison-agent run``, ``plan``, ``tools``, ``schema``, ``pull``, ``demo`` and ``evaluate``."""
 
 import sys
 
