@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
+from unison_agent.edit_targets import find_target
 from unison_agent.planner import read_plan
 from unison_agent.tasks import TASKS
-from unison_agent.training.edit_targets import find_target
 from unison_agent.training.nano_plans import make_plan
 from unison_agent.training.planning_data import (
     Sample,

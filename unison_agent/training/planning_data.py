@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict, cast
 
+from unison_agent.edit_targets import find_target
 from unison_agent.grammar import MOST_STEPS, SLOTS, FieldValue, Slot, missing_text, plan_text
 from unison_agent.stated import read_stated
 from unison_agent.tasks import Attachment, MediaKind, Request
-from unison_agent.training.edit_targets import find_target
 from unison_agent.training.nano_plans import make_plan
 from unison_agent.training.nano_requests import make_example
 from unison_agent.training.nano_wording import Example, Place, Step

@@ -1,7 +1,7 @@
 """Finds the words of an English edit that name what is changed; knows nothing of tasks or models.
 
-It is used to label training data, so it prefers silence to a wrong answer: an edit whose wording it does
-not know gets no target.
+It labels training data, and it speaks where the planner's model names no target, so it prefers silence to a
+wrong answer: an edit whose wording it does not know gets no target.
 """
 
 import re
