@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from unison_agent import pixels
-from unison_agent.scenes import sprites, words, world
+from unison_agent.scenes import held_out, sprites, words, world
 from unison_agent.scenes.world import Scene
 
 
@@ -94,3 +94,19 @@ def test_patches_of_a_flat_picture_differ_by_place() -> None:
     assert cut.shape == (1, pixels.TOKENS, 1536)
     assert len({row.numpy().tobytes() for row in cut[0]}) == pixels.TOKENS
     assert pixels.pairs([flat] * 3).shape == (2, 2, 64, 64, 3)
+
+
+def test_one_combination_in_ten_is_held_out_and_always_the_same() -> None:
+    every = held_out.combinations()
+    kept = [line for line in every if held_out.is_combination_held_out(line)]
+    assert len(every) == len(set(every)) == 15_600
+    assert 0.08 < len(kept) / len(every) < 0.12
+    assert kept[:2] == ["circle red left medium on green", "circle red left medium on white"]
+
+
+def test_a_scene_is_held_out_for_any_of_its_things() -> None:
+    rng = random.Random(4)
+    kept = world.make_thing(rng, "circle", "red", "medium", "left")
+    free = world.make_thing(rng, "circle", "red", "medium", "right")
+    assert held_out.is_held_out(world.Scene("green", (free, kept)))
+    assert not held_out.is_held_out(world.Scene("green", (free,)))

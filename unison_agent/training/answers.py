@@ -19,7 +19,7 @@ from torch.nn import functional
 from unison_agent import compose, conversation
 from unison_agent.conversation import Seen, Tokens
 from unison_agent.scenes import words, world
-from unison_agent.training.examples import spread
+from unison_agent.scenes.examples import spread
 from unison_agent.training.loop import Budget, set_rate
 from unison_agent.vlm import Frames, UnderstandingModel
 

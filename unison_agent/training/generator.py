@@ -22,15 +22,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unison_agent.connector import Resampler, Shape
-from unison_agent.scenes import world
-from unison_agent.training import closed_form_vae as vae
-from unison_agent.training.closed_form_vae import Basis
-from unison_agent.training.examples import (
+from unison_agent.scenes import held_out, world
+from unison_agent.scenes.examples import (
     GENERATION_TASKS,
     Drawing,
     GenerationTask,
     drawing,
 )
+from unison_agent.training import closed_form_vae as vae
+from unison_agent.training.closed_form_vae import Basis
 from unison_agent.training.loop import Average, Budget, plain_attention, set_rate
 from unison_agent.training.states import TEXT_DIM, Pool, load_pool, pool_wording
 from unison_agent.training.wan_transformer import make_transformer
@@ -134,6 +134,12 @@ class Source:
             for task in GENERATION_TASKS
             if (folder / f"{task}.safetensors").exists()
         }
+        self.indices = {
+            task: [
+                i for i in range(len(pool)) if not held_out.is_held_out(pool_wording(task, i).scene)
+            ]
+            for task, pool in self.pools.items()
+        }
 
     def choose(self, share: float) -> GenerationTask:
         """Return a task; `share` of the run is done."""
@@ -148,7 +154,7 @@ class Source:
         extra = 1 if task.endswith("reference_generation") else 0
         size = max(2, TOKENS_A_STEP // (16 * (num_frames + extra)))
         pool = self.pools[task]
-        indices = [self.rng.randrange(len(pool)) for _ in range(size)]
+        indices = self.rng.choices(self.indices[task], k=size)
         drawings = [drawing(task, pool_wording(task, i), self.rng, num_frames) for i in indices]
         latents, control = assemble(drawings, self.basis)
         states, mask = pool.batch(indices)
@@ -226,7 +232,7 @@ def main() -> None:
             }
         )
 
-    print({t: len(p) for t, p in source.pools.items()}, flush=True)
+    print({t: len(i) for t, i in source.indices.items()}, flush=True)
     means: dict[str, float] = {}
     while not budget.over:
         joint = budget.share >= JOINT_FROM

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from unison_agent import compose
-from unison_agent.training.examples import (
+from unison_agent.scenes.examples import (
     GENERATION_TASKS,
     Drawing,
     GenerationTask,
