@@ -45,6 +45,15 @@ def test_requests_ship_for_every_task():
     assert len({case.request.text for case in cases}) == len(cases)
 
 
+def test_a_task_is_offered_when_its_media_are_there():
+    text = "draw a cat, then remove its hat"
+    (attached,) = read_cases([SHIPPED])[12].request.attachments
+    assert is_offered(Request(text=text, attachments=(attached,)), "image_editing")
+    # A later step could edit what the first one drew; the first one cannot.
+    assert not is_offered(Request(text=text), "image_editing")
+    assert not is_offered(Request(text=text), "upscale")
+
+
 def test_bindings_are_the_tasks_that_a_pack_serves():
     found = bindings(small_pack(), most=3)
     assert [(binding.tool, binding.name) for binding in found] == [

@@ -9,14 +9,20 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from unison_agent.errors import MissingDependencyError
 from unison_agent.evaluation.planning_cases import NEEDS_INPUT, Case, read_cases
 from unison_agent.evaluation.planning_run import run
 from unison_agent.grammar import request_grammar
 from unison_agent.progress import Progress, silent
 from unison_agent.specs import Pack
 from unison_agent.tasks import Plan, Request
+
+if TYPE_CHECKING:
+    from llguidance import LLTokenizer
 
 FAIR_SHARE = 0.5
 # Requests of each task that ship with the library.
@@ -91,9 +97,26 @@ def bindings(
 
 
 def is_offered(request: Request, name: str) -> bool:
-    """Whether the request's grammar lets a task be chosen."""
-    grammar = request_grammar(request.text, request.attachments)
-    return json.dumps(json.dumps(name)) in grammar
+    """Whether the request's grammar lets a plan begin with a call of that name.
+
+    Raises:
+        MissingDependencyError: llguidance is not installed.
+    """
+    try:
+        from llguidance import LLMatcher
+    except ImportError as error:
+        raise MissingDependencyError(error.name or "llguidance", extra="models") from error
+    tokens = _byte_tokens()
+    ids = tokens.tokenize_str(f'{{"task":{json.dumps(name)}')
+    matcher = LLMatcher(tokens, request_grammar(request.text, request.attachments))
+    return matcher.validate_tokens(ids) == len(ids)
+
+
+@lru_cache(maxsize=1)
+def _byte_tokens() -> "LLTokenizer":
+    from llguidance import LLTokenizer
+
+    return LLTokenizer("byte")
 
 
 def check(
