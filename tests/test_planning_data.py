@@ -5,7 +5,6 @@ from typing import Any, cast
 
 import pytest
 
-from unison_agent.edit_targets import find_target
 from unison_agent.planner import read_plan
 from unison_agent.tasks import TASKS
 from unison_agent.training.nano_plans import make_plan
@@ -52,7 +51,11 @@ def _wrapper(request: str, **meant: object) -> Wrapper:
 
 
 def _filled(wrapper: Wrapper, seed: int = 0) -> tuple[Sample, dict[str, Any]]:
-    contents = {"caption": ["a red barn, dusk"], "negative": ["people"]}
+    contents = {
+        "caption": ["a red barn, dusk"],
+        "negative": ["people"],
+        "edit": ["shear the sheep\tsheep"],
+    }
     sample = fill(wrapper, contents, random.Random(seed))
     return sample, json.loads(sample.answer)
 
@@ -107,21 +110,19 @@ def test_about_one_sample_in_fourteen_is_a_plan_of_steps():
     assert len(scenes) > 450
 
 
-@pytest.mark.parametrize(
-    ("edit", "target"),
-    [
-        ("turn the star green", "star"),
-        ("replace the red cat with a dog", "red cat"),
-        ("make the background yellow", "background"),
-        ("recolour her scarf to burnt orange, leaving the coat alone", "her scarf"),
-        ("remove the tattoo from his forearm", "tattoo from his forearm"),
-        ("erase the boy's reflection while he sings", "boy's reflection"),
-        ("change the groom's suit from grey to burgundy", "groom's suit"),
-        ("straighten the horizon", None),
-        ("turn this into a watercolour", None),
-        ("add a rainbow behind the barn", None),
-        ("replace it with a dog", None),
-    ],
-)
-def test_targets_of_edits(edit: str, target: str | None):
-    assert find_target(edit) == target
+def test_the_target_of_an_edit_comes_with_its_line_and_stays_in_its_step():
+    wrapper = _wrapper(
+        "{edit}, then make it bigger",
+        media=["image"],
+        steps_plan=[
+            {"task": "image_editing", "roles": {"source": 0}, "stated": {}, "prompt": "{edit}"},
+            {"task": "image_editing", "roles": {"source": "step_1"}, "stated": {}, "prompt": "make it bigger"},
+        ],
+    )  # fmt: skip
+    _, first = _filled(wrapper, 2)
+    assert first["target"].lower() == "sheep"
+    assert "target" not in first["then"]
+    _, only = _filled(
+        _wrapper("{edit}", media=["image"], task="image_editing", roles={"source": 0}), 2
+    )
+    assert only["target"].lower() == "sheep"

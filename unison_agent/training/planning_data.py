@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict, cast
 
-from unison_agent.edit_targets import find_target
 from unison_agent.grammar import MOST_STEPS, SLOTS, FieldValue, Slot, missing_text, plan_text
 from unison_agent.stated import read_stated
 from unison_agent.tasks import Attachment, MediaKind, Request
@@ -61,6 +60,8 @@ _ROLE_OF_TASK: Mapping[str, Slot] = {
     "video_reference_generation": "references",
     "image_to_video": "first_frame",
 }
+# The lines of these slots say after a tab what they change.
+_EDITS = frozenset({"edit", "video_edit"})
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
@@ -139,7 +140,8 @@ def fill(
         if words:
             text = mark(text, words, number)
     text, values = _fill_slots(text, contents, rng)
-    steps = [_step(part, values) for part in parts]
+    whole = "" if len(parts) > 1 else wrapper["request"]
+    steps = [_step(part, part.get("prompt", whole), values) for part in parts]
     example = Example(
         text=_roughen(text, rng),
         media=tuple(wrapper["media"]),
@@ -157,17 +159,16 @@ def fill(
     return _finish(example, origin)
 
 
-def _step(part: WrapperStep, values: Mapping[str, str | int | float]) -> Step:
-    """Return one call of a filled wrapper."""
+def _step(part: WrapperStep, words: str, values: Mapping[str, str | int | float]) -> Step:
+    """Return one call of a filled wrapper; `words` are its own, with their slots."""
     stated: dict[str, FieldValue] = {}
     for name, value in part["stated"].items():
         slot = _SLOT.fullmatch(value) if isinstance(value, str) else None
         stated[name] = values[slot.group(1)] if slot else value
-    edit = values.get("video_edit") or values.get("edit")
     if part["task"] in ("image_editing", "video_editing"):
-        # A wrapper's own target is in it; of an edit that fills a slot it has to be found.
-        target = part.get("target") or (find_target(str(edit)) if edit else None)
-        if target is not None:
+        fills = not _EDITS.isdisjoint(_SLOT.findall(words))
+        target = part.get("target") or (values.get("target") if fills else None)
+        if target:
             stated["target"] = target
     return Step(part["task"], part["roles"], stated)
 
@@ -247,6 +248,10 @@ def _fill_slots(
         slot = match.group(1)
         if re.fullmatch(r"m\d", slot):
             return match.group()
+        if slot in _EDITS:
+            edit, _, target = rng.choice(contents[slot]).partition("\t")
+            values["target"] = target
+            return edit
         if slot in contents:
             value, _, said = rng.choice(contents[slot]).partition("\t")
             values[slot] = value

@@ -1,0 +1,23 @@
+import pytest
+
+from unison_agent.edit_targets import find_target
+
+
+@pytest.mark.parametrize(
+    ("edit", "target"),
+    [
+        ("turn the star green", "star"),
+        ("replace the red cat with a dog", "red cat"),
+        ("make the background yellow", "background"),
+        ("recolour her scarf to burnt orange, leaving the coat alone", "her scarf"),
+        ("remove the tattoo from his forearm", "tattoo from his forearm"),
+        ("erase the boy's reflection while he sings", "boy's reflection"),
+        ("change the groom's suit from grey to burgundy", "groom's suit"),
+        ("straighten the horizon", None),
+        ("turn this into a watercolour", None),
+        ("add a rainbow behind the barn", None),
+        ("replace it with a dog", None),
+    ],
+)
+def test_targets_of_edits(edit: str, target: str | None):
+    assert find_target(edit) == target
