@@ -10,12 +10,11 @@ from unison_agent.tasks import TASKS
 from unison_agent.training.nano_plans import make_plan
 from unison_agent.training.planning_data import (
     Sample,
-    Wrapper,
     fill,
-    load_wrappers,
     nano_sample,
     samples,
 )
+from unison_agent.training.planning_wrappers import Wrapper, load_wrappers
 
 
 def test_there_are_thousands_of_distinct_samples_of_every_task():

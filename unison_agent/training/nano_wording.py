@@ -126,12 +126,15 @@ def with_settings(
     ]
     kinds += ["frames", "frames_and_fps", "duration", "duration", "fps"] if video else []
     text = strip_end(example.text, ".")
-    for kind in dict.fromkeys(rng.choices(kinds, k=rng.choice((1, 1, 2, 3)))):
+    for kind in dict.fromkeys(rng.choices(kinds, k=rng.choice((1, 1, 2, 2, 3)))):
         addition, stated = _setting(rng, kind)
         if stated.keys() & example.stated.keys():
             continue
         example.stated |= stated
-        text += rng.choice((", ", ", ", ". ", " ", "; ")) + addition
+        if rng.random() < 0.12 and kind not in ("negative", "outputs"):
+            text = addition + rng.choice((", ", ": ", ". ", "; ")) + text
+        else:
+            text += rng.choice((", ", ", ", ". ", " ", "; ")) + addition
     example.text = text
     return example
 

@@ -5,27 +5,28 @@ one made by `nano_requests` or `nano_plans`. A fixed tenth of the wrappers, chos
 the form of the planner's prompt and of the calls, but no model.
 """
 
-import hashlib
-import json
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, NotRequired, TypedDict, cast
+from typing import cast
 
-from unison_agent.grammar import MOST_STEPS, SLOTS, FieldValue, Slot, missing_text, plan_text
+from unison_agent.grammar import SLOTS, FieldValue, Slot, missing_text, plan_text
 from unison_agent.stated import read_stated
 from unison_agent.tasks import Attachment, MediaKind, Request
 from unison_agent.training.nano_plans import make_plan
 from unison_agent.training.nano_requests import make_example
-from unison_agent.training.nano_wording import Example, Place, Step
-from unison_agent.training.spans import mark, read_marks, span_words, strip_end
+from unison_agent.training.nano_wording import Example, Place, Step, with_settings
+from unison_agent.training.planning_wrappers import (
+    Part,
+    Wrapper,
+    WrapperStep,
+    load_contents,
+    load_wrappers,
+    times,
+)
+from unison_agent.training.spans import mark, read_marks, span_words, strip_end, wrap
 
-Part = Literal["train", "held_out"]
-
-DATA = Path(__file__).parents[2] / "data" / "planning"
-_HELD_OUT_PERCENT = 10
 _SIZES = (
     (512, 512), (768, 512), (512, 768), (1024, 1024), (1280, 720), (720, 1280), (640, 480), (1024, 768),
     (832, 480), (480, 832), (256, 256), (1920, 1080), (960, 960), (640, 640), (64, 64), (128, 128), (800, 600),
@@ -42,6 +43,8 @@ _COUNTS = (2, 3, 4, 5, 6, 8, 10)
 _RESOLUTION_NAMES = {"2K": "1440p", "4K": "2160p", "8K": "4320p"}
 # People forget to attach what they speak of: this share of such requests comes without it.
 _FORGOTTEN = 0.25
+# Share of wrappers that get settings of their own, as people append them to anything.
+_MORE_SETTINGS = 0.15
 # Share of plans of several steps, or that sound like one, among the icon-scene requests.
 _NANO_PLANS = 0.11
 _POINTING = re.compile(
@@ -65,27 +68,6 @@ _EDITS = frozenset({"edit", "video_edit"})
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
-class WrapperStep(TypedDict):
-    """What one call of a wrapper means; `prompt` or `question` is a part of the wrapper's request."""
-
-    task: str
-    roles: dict[str, Place | list[Place]]
-    stated: dict[str, str | int | float]
-    prompt: NotRequired[str]
-    question: NotRequired[str]
-    target: NotRequired[str]
-
-
-class Wrapper(WrapperStep):
-    """One line of data/planning: a request with slots and what it means, in one call or in steps."""
-
-    request: str
-    media: list[MediaKind]
-    lang: str
-    missing: NotRequired[str]
-    steps_plan: NotRequired[list[WrapperStep]]
-
-
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One request and the text the understanding model should write for it.
@@ -103,30 +85,6 @@ class Sample:
     task: str
     steps: int
     origin: str
-
-
-def load_wrappers(part: Part, folder: Path = DATA) -> list[tuple[str, Wrapper]]:
-    """Return (file stem, wrapper) of one part, without the plans of more steps than a plan may have."""
-    wrappers: list[tuple[str, Wrapper]] = []
-    for path in sorted(folder.glob("*.jsonl")):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if not line.strip():
-                continue
-            wrapper = cast("Wrapper", json.loads(line))
-            digest = hashlib.sha256(wrapper["request"].encode()).digest()
-            held_out = digest[0] * 100 < _HELD_OUT_PERCENT * 256
-            too_long = len(wrapper.get("steps_plan", ())) > MOST_STEPS
-            if not too_long and held_out == (part == "held_out"):
-                wrappers.append((path.stem, wrapper))
-    return wrappers
-
-
-def load_contents(folder: Path = DATA) -> dict[str, list[str]]:
-    """Return the lines that fill each content slot, by slot name."""
-    return {
-        path.stem: [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        for path in sorted((folder / "content").glob("*.txt"))
-    }
 
 
 def fill(
@@ -156,6 +114,8 @@ def fill(
         example = Example(example.text, (), "needs_input", missing=role)
     elif example.task == "needs_input":
         example.missing = cast("Slot", wrapper.get("missing", "question"))
+    elif wrapper["lang"] == "en" and len(parts) == 1 and rng.random() < _MORE_SETTINGS:
+        example = _with_more_settings(example, rng)
     return _finish(example, origin)
 
 
@@ -171,6 +131,16 @@ def _step(part: WrapperStep, words: str, values: Mapping[str, str | int | float]
         if target:
             stated["target"] = target
     return Step(part["task"], part["roles"], stated)
+
+
+def _with_more_settings(example: Example, rng: random.Random) -> Example:
+    """Return a call with settings after its request, whose words are then no longer all of it."""
+    if example.task.endswith("understanding"):
+        return example
+    if not read_marks(example.text)[1]:
+        example.text = wrap(strip_end(example.text, ".!"))
+    made = example.task.removeprefix("image_to_")
+    return with_settings(rng, example, video="video" in made, often=1.0)
 
 
 def _points_at_media(example: Example) -> bool:
@@ -201,28 +171,13 @@ def samples(part: Part, seed: int, *, nano_share: float = 0.35) -> Iterator[Samp
     rng = random.Random(f"{part}-{seed}")
     wrappers, contents = load_wrappers(part), load_contents()
     if part == "train":
-        wrappers = [one for one in wrappers for _ in range(_times(one[1]))]
+        wrappers = [one for one in wrappers for _ in range(times(one[1]))]
     while True:
         rng.shuffle(wrappers)
         for origin, wrapper in wrappers:
             while rng.random() < nano_share:
                 yield nano_sample(rng)
             yield fill(wrapper, contents, rng, origin)
-
-
-def _times(wrapper: Wrapper) -> int:
-    """Return how often a wrapper comes in one round of training."""
-    if "steps_plan" in wrapper:
-        return 1
-    roles, stated = wrapper["roles"], wrapper["stated"]
-    references = roles.get("references")
-    seldom = (
-        wrapper["task"] in ("needs_input", "video_reference_generation")
-        or bool({"mask", "last_frame"} & roles.keys())
-        or bool({"negative_prompt", "num_outputs", "aspect_ratio"} & stated.keys())
-        or (isinstance(references, list) and len(references) > 1)
-    )
-    return 2 if seldom else 1
 
 
 def _fill_slots(
