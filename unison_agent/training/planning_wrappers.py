@@ -1,0 +1,76 @@
+"""The wrappers of data/planning as they lie in their files, and how they are shared out; it fills nothing."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal, NotRequired, TypedDict, cast
+
+from unison_agent.grammar import MOST_STEPS
+from unison_agent.tasks import MediaKind
+from unison_agent.training.nano_wording import Place
+
+Part = Literal["train", "held_out"]
+
+DATA = Path(__file__).parents[2] / "data" / "planning"
+_HELD_OUT_PERCENT = 10
+
+
+class WrapperStep(TypedDict):
+    """What one call of a wrapper means; `prompt` or `question` is a part of the wrapper's request."""
+
+    task: str
+    roles: dict[str, Place | list[Place]]
+    stated: dict[str, str | int | float]
+    prompt: NotRequired[str]
+    question: NotRequired[str]
+    target: NotRequired[str]
+
+
+class Wrapper(WrapperStep):
+    """One line of data/planning: a request with slots and what it means, in one call or in steps."""
+
+    request: str
+    media: list[MediaKind]
+    lang: str
+    missing: NotRequired[str]
+    steps_plan: NotRequired[list[WrapperStep]]
+
+
+def load_wrappers(part: Part, folder: Path = DATA) -> list[tuple[str, Wrapper]]:
+    """Return (file stem, wrapper) of one part, without the plans of more steps than a plan may have."""
+    wrappers: list[tuple[str, Wrapper]] = []
+    for path in sorted(folder.glob("*.jsonl")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if not line.strip():
+                continue
+            wrapper = cast("Wrapper", json.loads(line))
+            digest = hashlib.sha256(wrapper["request"].encode()).digest()
+            held_out = digest[0] * 100 < _HELD_OUT_PERCENT * 256
+            too_long = len(wrapper.get("steps_plan", ())) > MOST_STEPS
+            if not too_long and held_out == (part == "held_out"):
+                wrappers.append((path.stem, wrapper))
+    return wrappers
+
+
+def load_contents(folder: Path = DATA) -> dict[str, list[str]]:
+    """Return the lines that fill each content slot, by slot name."""
+    return {
+        path.stem: [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        for path in sorted((folder / "content").glob("*.txt"))
+    }
+
+
+def times(wrapper: Wrapper) -> int:
+    """Return how often a wrapper comes in one round of training."""
+    if "steps_plan" in wrapper:
+        return 1
+    roles, stated = wrapper["roles"], wrapper["stated"]
+    references = roles.get("references")
+    seldom = (
+        wrapper["task"] in ("needs_input", "video_reference_generation")
+        or bool({"mask", "last_frame"} & roles.keys())
+        or len(stated) > 1
+        or bool({"negative_prompt", "num_outputs", "aspect_ratio"} & stated.keys())
+        or (isinstance(references, list) and len(references) > 1)
+    )
+    return 2 if seldom else 1
