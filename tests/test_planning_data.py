@@ -44,7 +44,7 @@ def test_held_out_wrappers_are_never_trained_on():
 
 def _wrapper(request: str, **meant: object) -> Wrapper:
     plain: dict[str, object] = {
-        "request": request, "media": [], "task": "text_to_image", "roles": {}, "stated": {}, "lang": "en",
+        "request": request, "media": [], "task": "text_to_image", "roles": {}, "stated": {}, "lang": "de",
     }  # fmt: skip
     return cast("Wrapper", {**plain, **meant})
 
