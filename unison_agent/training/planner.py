@@ -60,7 +60,7 @@ class TrainingOptions:
     seed: int = 0
     batch_size: int = 16
     learning_rate: float = 1e-3
-    max_tokens: int = 224
+    max_tokens: int = 192
     checkpoint_minutes: float = 3.0
     start: Path | None = None
 

@@ -159,7 +159,7 @@ def nano_sample(rng: random.Random) -> Sample:
     return _finish(make_plan(rng) if rng.random() < _NANO_PLANS else make_example(rng), "nano")
 
 
-def samples(part: Part, seed: int, *, nano_share: float = 0.35) -> Iterator[Sample]:
+def samples(part: Part, seed: int, *, nano_share: float = 0.3) -> Iterator[Sample]:
     """Yield samples without end: the wrappers in a new order each round, icon scenes in between.
 
     Args:
