@@ -7,18 +7,14 @@ from collections.abc import Callable
 from unison_agent.grammar import FieldValue, Slot
 from unison_agent.tasks import MediaKind
 from unison_agent.training.nano_phrases import (
-    COLOURS,
     DIRECTIONS,
     ICONS,
-    IMAGE_QUESTIONS,
     MAPS,
-    PAIR_QUESTIONS,
     PLACES,
     SHAPES,
-    TEXT_QUESTIONS,
     VERBS,
-    VIDEO_QUESTIONS,
 )
+from unison_agent.training.nano_questions import question, words_only
 from unison_agent.training.nano_wording import (
     Example,
     aloud,
@@ -220,37 +216,6 @@ def _reference(rng: random.Random, kind: MediaKind) -> Example:
     return with_settings(rng, example, video=kind == "video", often=0.2)
 
 
-def _question(rng: random.Random, kind: MediaKind) -> Example:
-    thing_, other = rng.choice((*SHAPES, *ICONS)), rng.choice((*SHAPES, *ICONS))
-    forms = VIDEO_QUESTIONS if kind == "video" and rng.random() < 0.7 else IMAGE_QUESTIONS
-    form = rng.choice(forms)
-    here = "image" if kind == "image" else "video"
-    text = form.format(x=thing_, o=other, c=rng.choice(COLOURS), n=here, p=rng.choice(PLACES),
-                       d=rng.choice(DIRECTIONS))  # fmt: skip
-    media: tuple[MediaKind, ...] = (kind,)
-    if rng.random() < 0.15:
-        text = f"{rng.choice(('in {m0}, ', '{m0}: ', 'look at {m0}. '))}{text}"
-    elif kind == "image" and rng.random() < 0.12:
-        text = rng.choice(PAIR_QUESTIONS).format(x=thing_, c=rng.choice(COLOURS))
-        media = ("image", "image")
-    return Example(_asked(rng, text), media, f"{kind}_understanding")
-
-
-def _words_only(rng: random.Random) -> Example:
-    form = rng.choice(TEXT_QUESTIONS)
-    text = form.format(x=rng.choice((*SHAPES, *ICONS)), o=rng.choice((*SHAPES, *ICONS)),
-                       c=rng.choice(COLOURS), d=rng.choice(COLOURS), i=rng.choice(ICONS),
-                       n=rng.choice((2, 3, 4, 8, 16, 64)))  # fmt: skip
-    return Example(_asked(rng, text), (), "text_understanding")
-
-
-def _asked(rng: random.Random, text: str) -> str:
-    text = rng.choice(("",) * 8 + ("please tell me, ", "hi, ", "quick question: ")) + text
-    if rng.random() < 0.65:
-        text = text[:1].upper() + text[1:]
-    return text.rstrip("?") if rng.random() < 0.15 else text
-
-
 def _missing(rng: random.Random) -> Example:
     """Take an example away from its media, where that leaves something to ask for."""
     make, slot = rng.choice(_LACKING)
@@ -270,7 +235,7 @@ def _missing(rng: random.Random) -> Example:
         if len(example.media) == 1 and "{m" not in example.text and (points or asks):
             ends = example.roles.keys() == {"last_frame"}
             return Example(example.text, (), "", missing="last_frame" if ends else slot)
-    return _words_only(rng)
+    return words_only(rng)
 
 
 def _of(make: Callable[[random.Random, MediaKind], Example], kind: MediaKind) -> Maker:
@@ -287,17 +252,17 @@ MAKERS: tuple[Maker, ...] = (
     _of(_control, "video"),
     _of(_reference, "image"),
     _of(_reference, "video"),
-    _of(_question, "image"),
-    _of(_question, "video"),
-    _words_only,
+    _of(question, "image"),
+    _of(question, "video"),
+    words_only,
     _missing,
 )
 _WEIGHTS = (10, 8, 12, 15, 9, 9, 8, 9, 8, 8, 7, 6, 6)
 _LACKING: tuple[tuple[Maker | None, Slot], ...] = (
     (_of(_editing, "image"), "source"),
     (_of(_editing, "video"), "source"),
-    (_of(_question, "image"), "source"),
-    (_of(_question, "video"), "source"),
+    (_of(question, "image"), "source"),
+    (_of(question, "video"), "source"),
     (_image_to_video, "first_frame"),
     (_of(_control, "image"), "control"),
     (_of(_reference, "image"), "references"),
