@@ -75,7 +75,7 @@ def test_run_plans_makes_and_saves(command: Commands, tmp_path: Path) -> None:
 def test_without_a_name_the_file_is_called_by_its_task(command: Commands, tmp_path: Path) -> None:
     for _ in range(2):
         assert command(IMAGE, "run", "a red star").exit_code == 0
-    assert command(CLIP, "run", "a red star moving").exit_code == 0
+    assert command(CLIP, "run", "five frames of a red star").exit_code == 0
     assert command({**IMAGE, "num_outputs": 2}, "run", "two red stars").exit_code == 0
     assert names(tmp_path) == {
         "text-to-image.png",
@@ -96,7 +96,7 @@ def test_changes_are_shown_with_their_reason(command: Commands) -> None:
 
 
 def test_strict_refuses_what_would_change(command: Commands, tmp_path: Path) -> None:
-    done = command({**IMAGE, "width": 640}, "run", "a star", "--mode", "strict")
+    done = command({**IMAGE, "width": 640}, "run", "a star, 640 wide", "--mode", "strict")
     assert done.exit_code == 1
     assert "640" in done.stderr
     assert names(tmp_path) == set()
@@ -105,7 +105,7 @@ def test_strict_refuses_what_would_change(command: Commands, tmp_path: Path) -> 
 @pytest.mark.parametrize(("reply", "code"), [("y\n", 0), ("n\n", 1), ("", 1)])
 def test_ask_asks(command: Commands, tmp_path: Path, reply: str, code: int) -> None:
     plan = {**IMAGE, "width": 640}
-    done = command(plan, "run", "a star", "--mode", "ask", "--out", "a.png", answer=reply)
+    done = command(plan, "run", "640 wide", "--mode", "ask", "--out", "a.png", answer=reply)
     assert done.exit_code == code
     assert "Go on with what is possible?" in done.stderr
     assert names(tmp_path) == ({"a.png"} if code == 0 else set())
@@ -169,7 +169,7 @@ def test_a_name_that_cannot_be_written_is_found_before_loading(
 def test_a_name_that_does_not_fit_is_found_before_running(
     command: Commands, plan: Fields, out: str, expected: str
 ) -> None:
-    done = command(plan, "run", "x", "--out", out)
+    done = command(plan, "run", "5 x", "--out", out)
     assert done.exit_code == 1
     assert expected in done.stderr
     assert command.adapter.calls == []
@@ -286,7 +286,7 @@ def scripted(profile, progress):
 
 
 cli.open_unison = scripted
-sys.argv = ["unison-agent", "run", "a circle moving right", "--out", "out.mp4"]
+sys.argv = ["unison-agent", "run", "a circle, 50 steps", "--out", "out.mp4"]
 main()
 """
 

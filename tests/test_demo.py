@@ -87,13 +87,13 @@ def test_the_sheet_has_a_cell_each_and_shows_the_media() -> None:
 
 PLANS: tuple[Mapping[str, object], ...] = (
     {"task": "text_to_image", "width": 64, "height": 64},
-    {"task": "text_to_video", "duration_seconds": 2},
+    {"task": "text_to_video", "duration_seconds": 2, "width": 2},
     {"task": "image_to_video", "duration_seconds": 2, "first_frame": "image_1"},
     {"task": "image_editing", "source": "image_1", "target": "star"},
     {"task": "video_editing", "source": "video_1", "target": "circle"},
     {"task": "image_controllable_generation", "control": "image_1", "control_type": "canny"},
     {"task": "video_controllable_generation", "control": "video_1", "control_type": "canny"},
-    {"task": "image_reference_generation", "references": ["image_1"], "width": 96},
+    {"task": "image_reference_generation", "references": ["image_1"]},
     {"task": "video_reference_generation", "references": ["image_1"]},
     {"task": "text_understanding"},
     {"task": "image_understanding"},
@@ -157,7 +157,7 @@ def test_the_command_tells_each_request_and_counts(
         assert f'"{sample.text}"' in done.stdout
     for part in (
         "granted 64x64, 17 frames at 8 fps",
-        "adjusted width: asked 96",
+        "adjusted width: asked 2",
         "answer",
         "+ star.png",
     ):

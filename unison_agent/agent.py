@@ -1,25 +1,25 @@
 """Unison: the object a user holds. It plans and runs; what it holds is handed in, or named by a profile."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, get_args
-
-from pydantic import ValidationError
 
 from unison_agent.errors import RequestError, WeightsError
 from unison_agent.media import MediaSet, MediaSource
 from unison_agent.packs import load_pack
 from unison_agent.pipelines import PipelineStore
-from unison_agent.planner import Planner
+from unison_agent.planned import Planned
+from unison_agent.planner import Calibration, Planner, ask_if_unsure, make_request
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.result import Result, Timings
 from unison_agent.router import AnswerTool, GenerationTool, Lazy, Router, StageClock, Tool
 from unison_agent.specs import Pack, ToolSpec, UnderstandingSpec
-from unison_agent.tasks import Attachment, MissingInput, Mode, Plan, Request, TaskCall
+from unison_agent.tasks import Mode, Plan, Request
 from unison_agent.weights import cache_dir
 
 if TYPE_CHECKING:
+    from unison_agent.decoding import Turn, Written
     from unison_agent.vlm import UnderstandingModel
 
 _SHIPPED = Path(__file__).parent
@@ -32,56 +32,9 @@ class Plans(Protocol):
         """Return the plan that the request means."""
         ...
 
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Planned:
-    """A plan with the media it is about, to be looked at and then run.
-
-    Attributes:
-        plan: What will be done.
-        media: What its handles stand for.
-        timings: What planning took.
-    """
-
-    plan: Plan
-    media: MediaSet
-    timings: Timings = field(default_factory=Timings)
-
-    @property
-    def steps(self) -> tuple[TaskCall, ...]:
-        """The calls, in order; none when something is missing."""
-        return self.plan.steps
-
-    @property
-    def missing(self) -> MissingInput | None:
-        """What must be attached or said first."""
-        return self.plan.missing
-
-    @property
-    def confidence(self) -> float | None:
-        """How sure the planner is, 0 to 1; None when it does not say."""
-        return self.plan.confidence
-
-    def to_json(self) -> str:
-        """Return the plan as JSON, without what is unstated."""
-        return self.plan.model_dump_json(indent=2, exclude_none=True)
-
-    def __repr__(self) -> str:
-        return "\n".join(self._lines())
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        del include, exclude
-        return {"text/plain": repr(self)}
-
-    def _lines(self) -> list[str]:
-        if self.missing is not None:
-            return [f"missing {self.missing.slot}: {self.missing.question}"]
-        lines: list[str] = []
-        for number, call in enumerate(self.steps, start=1):
-            stated = call.model_dump(mode="json", exclude_none=True, exclude={"task"})
-            values = ", ".join(f"{field}={value!r}" for field, value in stated.items())
-            lines.append(f"step_{number}: {call.task}({values})")
-        return lines
+    def plan_batch(self, requests: Sequence[Request]) -> list[Plan]:
+        """Return the plans of several requests, in order."""
+        ...
 
 
 class Unison:
@@ -129,7 +82,9 @@ class Unison:
         pack = load_pack(profile)
         understanding = Lazy(lambda listener: _load_understanding(pack.understanding, listener))
         tools = _tools(pack, understanding, device)
-        planner = Planner(_Writer(understanding))
+        weights = _weights_folder(pack.understanding)
+        calibration = Calibration.load(weights / "planner" / "calibration.json")
+        planner = Planner(_Writer(understanding), calibration)
         router = Router(tools, profile=pack.profile)
         return cls(planner, router, load=understanding, progress=progress)
 
@@ -147,6 +102,7 @@ class Unison:
         text: str,
         media: "Sequence[MediaSource] | MediaSet" = (),
         *,
+        min_confidence: float | None = None,
         progress: Progress | None = None,
     ) -> Planned:
         """Find out what a request would do, without doing it; no pipeline is loaded.
@@ -154,22 +110,72 @@ class Unison:
         Args:
             text: What you want, in your words.
             media: What it is about: paths, bytes, pictures; `MediaSet.of_kinds` is enough to plan.
+            min_confidence: A plan that is less sure asks whether it is meant: `missing` holds the question,
+                `plan.unsure` what was understood, and `confirmed()` is the plan of a yes.
             progress: Told of loading and planning.
 
         Raises:
-            RequestError: The text is empty, too long, or no text.
+            RequestError: The text is empty, too long, or no text; or the planner has no calibration to hold
+                `min_confidence` against.
             MediaError: An attachment cannot be used.
             PlanningError: The understanding model wrote no usable plan.
         """
         attached = MediaSet.of(media)
-        request = _request(text, attached)
+        request = make_request(text, attached.attachments)
+        clock = self._ready(progress)
+        clock(ProgressEvent("plan", 0, 1))
+        plan = ask_if_unsure(self._planner.plan(request), min_confidence)
+        clock(ProgressEvent("plan", 1, 1))
+        return Planned(plan, attached, clock.timings())
+
+    def plan_batch(
+        self,
+        texts: Sequence[str],
+        media: "Sequence[Sequence[MediaSource] | MediaSet]" = (),
+        *,
+        min_confidence: float | None = None,
+        progress: Progress | None = None,
+    ) -> list[Planned]:
+        """Plan several requests at once, which is quicker than one after the other.
+
+        Args:
+            texts: What you want, one text a request.
+            media: What each is about, in the order of the texts; nothing is attached when left out.
+            min_confidence: As for `plan`.
+            progress: Told of loading and planning.
+
+        Returns:
+            One plan a request; each is said to have taken its share of the time.
+
+        Raises:
+            RequestError: As for `plan`, or there are not as many media as texts.
+            MediaError: An attachment cannot be used.
+            PlanningError: The understanding model wrote no usable plan for one of them.
+        """
+        if isinstance(texts, str) or (media and len(media) != len(texts)):
+            got = "one text" if isinstance(texts, str) else f"{len(texts)} texts"
+            msg = f"A batch is a sequence of texts with as many lists of media, got {got}"
+            raise RequestError(
+                f"{msg} and {len(media)} lists of media.", hint="Write [...] around it."
+            )
+        attached = [MediaSet.of(one) for one in media or [()] * len(texts)]
+        requests = [
+            make_request(text, one.attachments) for text, one in zip(texts, attached, strict=True)
+        ]
+        clock = self._ready(progress)
+        clock(ProgressEvent("plan", 0, len(requests)))
+        plans = [ask_if_unsure(plan, min_confidence) for plan in self._planner.plan_batch(requests)]
+        clock(ProgressEvent("plan", len(requests), len(requests)))
+        spent: tuple[float, ...] = astuple(clock.timings())
+        share = Timings(*(seconds / max(1, len(plans)) for seconds in spent))
+        return [Planned(plan, one, share) for plan, one in zip(plans, attached, strict=True)]
+
+    def _ready(self, progress: Progress | None) -> StageClock:
+        """Load what the planner needs and return the clock that goes on running."""
         clock = StageClock(progress or self._progress)
         if self._load is not None:
             self._load(clock)
-        clock(ProgressEvent("plan", 0, 1))
-        plan = self._planner.plan(request)
-        clock(ProgressEvent("plan", 1, 1))
-        return Planned(plan, attached, clock.timings())
+        return clock
 
     def run(
         self,
@@ -224,8 +230,15 @@ class _Writer:
     def __init__(self, understanding: "Lazy[UnderstandingModel]") -> None:
         self._understanding = understanding
 
-    def write(self, prompt: str, grammar: str, *, max_new_tokens: int) -> str:
-        return self._understanding().write(prompt, grammar, max_new_tokens=max_new_tokens)
+    def write(
+        self, prompt: str, grammar: str, *, copy_from: str = "", max_new_tokens: int
+    ) -> "Written":
+        return self._understanding().write(
+            prompt, grammar, copy_from=copy_from, max_new_tokens=max_new_tokens
+        )
+
+    def write_batch(self, turns: "Sequence[Turn]", *, max_new_tokens: int) -> "list[Written]":
+        return self._understanding().write_batch(turns, max_new_tokens=max_new_tokens)
 
 
 def _tools(
@@ -264,18 +277,3 @@ def _load_understanding(spec: UnderstandingSpec, progress: Progress) -> "Underst
     return UnderstandingModel.load_nano(
         _weights_folder(spec), layer=spec.layer, dtype=spec.dtype, progress=progress
     )
-
-
-def _request(text: str, media: MediaSet) -> Request:
-    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users are untyped
-        msg = f"A request is text, got {type(text).__name__}."
-        raise RequestError(msg, hint="Say in words what you want; media go into media=[...].")
-    if not text.strip():
-        msg = "The request has no words."
-        raise RequestError(msg, hint="Say what to make, change or answer.")
-    attachments = tuple(Attachment(handle=handle, kind=kind) for handle, kind in media.attachments)
-    try:
-        return Request(text=text, attachments=attachments)
-    except ValidationError as error:
-        msg = f"The request has {len(text)} characters; at most 8192 are read."
-        raise RequestError(msg, hint="Shorten it.") from error

@@ -13,7 +13,8 @@ _COLOURS = (
 _STOP = (
     r"(?= (?:with|by|for|into|to|so|but|without|except|wherever|and|while|as|until|when|because|using|please|pls|throughout|too"
     r"|instead|like|keeping|leaving|if|then|in (?:every|all|each|this|the (?:image|picture|photo|clip|video"
-    r"|footage|first|second|last))|(?:image|video)_\d)\b|[,.;:!?(\n]|$)"
+    r"|footage|first|second|last))|from (?:the|this|that|my|our|his|her|their) (?:image|picture|photo\w*|pic|shot|scene"
+    r"|clip|video|footage|frame)|(?:image|video)_\d)\b|[,.;:!?(\n]|$)"
 )
 _THING = r"(?P<thing>[^,.;:!?(\n]{2,60}?)"
 _PATTERNS: tuple[re.Pattern[str], ...] = tuple(
@@ -35,7 +36,7 @@ _PATTERNS: tuple[re.Pattern[str], ...] = tuple(
     )
 )
 _NO_THING = re.compile(
-    r"^(?:it|this|that|these|those|them|him|her|me|us|everything|anything|something|things|all|what.*|one|everyone.*|day|\d.*"
+    r"^(?:it|the|an?|this|that|these|those|them|him|her|me|us|everything|anything|something|things|all|what.*|one|everyone.*|day|\d.*"
     r"|the (?:image|picture|photo|clip|video|footage|film|scene|whole .*|rest|first|second|last|third|one"
     r"|mask\w*|marked .*|selected .*|white .*|area.*|region.*|spot|part.*)|.*\bmask.*|.*_\d.*|.*[{}].*"
     r"|(?:image|picture|photo|clip|video|footage|scene)|.*\b(?:if|you|please|i|is|are|be)\b.*)$",

@@ -1,89 +1,215 @@
-"""Request to plan: builds the planner's prompt, reads what the model wrote, checks it against the request.
+"""Request to plan: builds the planner's prompt, lets a writer write, reads the plan, and asks when unsure.
 
 It knows the form of plans and nothing of models: whoever writes is handed in as a `Writer`.
 """
 
-import json
-from collections.abc import Mapping
-from typing import Protocol, cast
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from unison_agent.errors import PlanningError, RequestError
-from unison_agent.grammar import SLOTS, request_grammar
-from unison_agent.tasks import (
-    TASK_CALL,
-    Attachment,
-    ImageControllableGeneration,
-    ImageEditing,
-    ImageReferenceGeneration,
-    ImageToVideo,
-    ImageUnderstanding,
-    MediaKind,
-    MissingInput,
-    Plan,
-    Request,
-    TaskCall,
-    VideoControllableGeneration,
-    VideoEditing,
-    VideoReferenceGeneration,
-    VideoUnderstanding,
-)
+from unison_agent.decoding import Turn, Written
+from unison_agent.errors import PlanningError, RequestError, WeightsError
+from unison_agent.explain import reading_words
+from unison_agent.grammar import request_grammar
+from unison_agent.plan_reading import read_plan
+from unison_agent.tasks import Attachment, MissingInput, Plan, Request, Wire
+
+__all__ = [
+    "MAX_NEW_TOKENS",
+    "Calibration",
+    "Planner",
+    "Writer",
+    "ask_if_unsure",
+    "make_request",
+    "prompt_text",
+    "read_plan",
+]
 
 # A ceiling, not a cost: the grammar itself bounds what can be written.
-MAX_NEW_TOKENS = 1024
+MAX_NEW_TOKENS = 4096
 # Of a very long request the model reads the beginning and the end; values are still found anywhere.
 _READ_FIRST, _READ_LAST = 1600, 800
-_IMAGE: tuple[MediaKind, ...] = ("image",)
-_VIDEO: tuple[MediaKind, ...] = ("video",)
-_EITHER: tuple[MediaKind, ...] = ("image", "video")
-_ANSWERING = frozenset({"text_understanding", "image_understanding", "video_understanding"})
-_QUESTIONS = {
-    "source": "Which image or video do you mean? Please attach it.",
-    "mask": "Which part should change? Please attach a mask that is white there, or name the thing.",
-    "control": "Which image or video gives the structure (depth, pose, edges, ...)? Please attach it.",
-    "references": "Which image shows the subject to use? Please attach it.",
-    "first_frame": "Which image should the video start from? Please attach it.",
-    "last_frame": "Which image should the video end with? Please attach it.",
-    "question": "What should be made, changed or answered? Please say it in a sentence.",
-}
+_LONGEST_REQUEST = 8192
+_SMALLEST = 1e-12
 
 
 class Writer(Protocol):
     """Whoever writes text under a grammar; the understanding model at run time."""
 
-    def write(self, prompt: str, grammar: str, *, max_new_tokens: int) -> str:
-        """Return text that the grammar admits, as the answer to the user turn `prompt`."""
+    def write(
+        self, prompt: str, grammar: str, *, copy_from: str = "", max_new_tokens: int
+    ) -> Written:
+        """Return text that the grammar admits, as the answer to the user turn `prompt`.
+
+        Args:
+            prompt: The user turn.
+            grammar: Lark, as llguidance reads it.
+            copy_from: Text whose words the answer may repeat.
+            max_new_tokens: Most tokens to write.
+        """
         ...
+
+    def write_batch(self, turns: Sequence[Turn], *, max_new_tokens: int) -> list[Written]:
+        """Return what `write` would for each turn, in order."""
+        ...
+
+
+class Calibration(Wire):
+    """The line that makes a writer's confidence mean how often it is right.
+
+    Attributes:
+        slope: Of the logarithm of what the writer says.
+        intercept: Added to it; the sum is the log odds.
+    """
+
+    slope: float = Field(gt=0, allow_inf_nan=False)
+    intercept: float = Field(allow_inf_nan=False)
+
+    @classmethod
+    def load(cls, path: Path) -> Self | None:
+        """Return the calibration in a file, or None where there is no file.
+
+        Raises:
+            WeightsError: The file cannot be read, or holds something else.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            raise WeightsError(
+                f"{path} is no calibration: expected a slope above 0 and an intercept, got {error}.",
+                hint="Fit it again with: unison-agent evaluate calibration.",
+            ) from error
+
+    def confidence(self, raw: float) -> float:
+        """Return how sure a plan is, 0 to 1, from the writer's own confidence."""
+        odds = self.intercept + self.slope * math.log(min(1.0, max(raw, _SMALLEST)))
+        return 1 / (1 + math.exp(-max(-500.0, min(500.0, odds))))
 
 
 class Planner:
     """Plans requests with a writer.
 
     Args:
-        writer: What writes the call, e.g. the understanding model.
+        writer: What writes the calls, e.g. the understanding model.
+        calibration: Turns the writer's confidence into the plan's; plans have none without.
+        min_confidence: A plan that is less sure asks whether it is meant; see `ask_if_unsure`.
+
+    Raises:
+        RequestError: `min_confidence` is no share, or there is no calibration to hold it against.
     """
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        calibration: Calibration | None = None,
+        min_confidence: float | None = None,
+    ) -> None:
+        if min_confidence is not None and calibration is None:
+            raise _no_confidence()
         self._writer = writer
+        self._calibration = calibration
+        self._min_confidence = _checked(min_confidence)
 
     def plan(self, request: Request) -> Plan:
-        """Return the plan of one call that the request means, or what is missing.
+        """Return the plan that the request means, or what is missing.
 
         Raises:
             RequestError: The request has no words.
             PlanningError: What was written is no plan for this request.
         """
-        if not request.text.strip():
-            raise RequestError(
-                "The request has no words.", hint="Say what to make, change or answer."
-            )
+        turn = _turn(request)
         written = self._writer.write(
-            prompt_text(request),
-            request_grammar(request.text, request.attachments),
-            max_new_tokens=MAX_NEW_TOKENS,
+            turn.prompt, turn.grammar, copy_from=turn.copy_from, max_new_tokens=MAX_NEW_TOKENS
         )
-        return read_plan(request, written)
+        return self._read(request, written)
+
+    def plan_batch(self, requests: Sequence[Request]) -> list[Plan]:
+        """Return the plans of several requests, written together.
+
+        Raises:
+            RequestError: One of the requests has no words.
+            PlanningError: What was written for one of them is no plan for it.
+        """
+        if not requests:
+            return []
+        turns = [_turn(request) for request in requests]
+        written = self._writer.write_batch(turns, max_new_tokens=MAX_NEW_TOKENS)
+        if len(written) != len(turns):
+            msg = f"The writer wrote {len(written)} texts for {len(turns)} requests."
+            raise PlanningError(msg, hint="Write one text for each turn, in order.")
+        return [self._read(*both) for both in zip(requests, written, strict=True)]
+
+    def _read(self, request: Request, written: Written) -> Plan:
+        sure = self._calibration and self._calibration.confidence(written.confidence)
+        plan = read_plan(request, written.text, confidence=sure)
+        return ask_if_unsure(plan, self._min_confidence)
+
+
+def ask_if_unsure(plan: Plan, min_confidence: float | None) -> Plan:
+    """Return the plan, or, where it is less sure, one that asks whether it is meant.
+
+    The question says what was understood, and `Plan.unsure` holds the calls; `Plan.confirmed` makes the plan
+    of a yes.
+
+    Raises:
+        RequestError: `min_confidence` is no share, or the plan has no confidence to hold it against.
+    """
+    if _checked(min_confidence) is None:
+        return plan
+    if plan.confidence is None:
+        raise _no_confidence()
+    if not plan.steps or plan.confidence >= min_confidence:
+        return plan
+    question = f"I read this as: {reading_words(plan.steps)}. Is that what you mean?"
+    return Plan(
+        request=plan.request,
+        missing=MissingInput(
+            slot="question", question=f"{question} If not, say it in other words."
+        ),
+        unsure=plan.steps,
+        evidence=plan.evidence,
+        confidence=plan.confidence,
+    )
+
+
+def make_request(text: str, attachments: Sequence[tuple[str, str]] = ()) -> Request:
+    """Return the request of a text and of attachments, ``(handle, kind)`` in order.
+
+    Raises:
+        RequestError: The text is empty, too long or no Unicode text, or an attachment is of no known kind.
+    """
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users are untyped
+        msg = f"A request is text, got {type(text).__name__}."
+        raise RequestError(msg, hint="Say in words what you want; media go into media=[...].")
+    _check_words(text)
+    if len(text) > _LONGEST_REQUEST:
+        msg = f"The request has {len(text)} characters; at most {_LONGEST_REQUEST} are read."
+        raise RequestError(msg, hint="Shorten it.")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        msg = f"The request is no Unicode text: character {error.start} is half of a pair, {text[error.start]!r}."
+        raise RequestError(
+            msg, hint="Decode it as UTF-8, with errors='replace' if need be."
+        ) from error
+    try:
+        return Request(
+            text=text,
+            attachments=tuple(
+                Attachment.model_validate({"handle": handle, "kind": kind})
+                for handle, kind in attachments
+            ),
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        msg = f"The request cannot be planned: {place}: {first['msg']}, got {first['input']!r}."
+        raise RequestError(msg, hint="Attach images and videos only.") from error
 
 
 def prompt_text(request: Request) -> str:
@@ -95,84 +221,29 @@ def prompt_text(request: Request) -> str:
     return f"attachments: {handles or 'none'}\n{text}"
 
 
-def read_plan(request: Request, written: str) -> Plan:
-    """Return the plan that `written` states for the request.
-
-    Raises:
-        PlanningError: It is no JSON, no task call, or names media that the request does not have.
-    """
-    try:
-        document = cast("object", json.loads(written))
-    except json.JSONDecodeError as error:
-        raise _no_plan(written, "expected one JSON object") from error
-    if not isinstance(document, dict):
-        raise _no_plan(written, "expected one JSON object")
-    fields = cast("Mapping[str, object]", document)
-    if "needs_input" in fields:
-        return Plan(request=request, missing=_missing(fields, written))
-    # The seam for spans: until the model marks them, the whole request is the prompt or question.
-    words = "question" if fields.get("task") in _ANSWERING else "prompt"
-    try:
-        call = TASK_CALL.validate_python({**fields, words: request.text})
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise _no_plan(written, f"{place or 'call'}: {first['msg']}") from error
-    _check_media(call, request.attachments, written)
-    return Plan(request=request, steps=(call,))
+def _turn(request: Request) -> Turn:
+    _check_words(request.text)
+    return Turn(
+        prompt=prompt_text(request),
+        grammar=request_grammar(request.text, request.attachments),
+        copy_from=request.text,
+    )
 
 
-def _missing(fields: Mapping[str, object], written: str) -> MissingInput:
-    slot = fields["needs_input"]
-    if not isinstance(slot, str) or slot not in SLOTS or len(fields) != 1:
-        raise _no_plan(written, f"needs_input must be one of {', '.join(SLOTS)}")
-    return MissingInput(slot=slot, question=_QUESTIONS[slot])
+def _check_words(text: str) -> None:
+    if not text.strip():
+        raise RequestError("The request has no words.", hint="Say what to make, change or answer.")
 
 
-def _check_media(call: TaskCall, attachments: tuple[Attachment, ...], written: str) -> None:
-    """Raise unless every role holds an attached medium of its kind, and none twice where that is absurd."""
-    kinds: dict[str, MediaKind] = {a.handle: a.kind for a in attachments}
-    wanted: list[tuple[str, str, tuple[MediaKind, ...]]] = []
-    match call:
-        case ImageEditing():
-            wanted.append(("source", call.source, _IMAGE))
-            if call.mask is not None:
-                wanted.append(("mask", call.mask, _IMAGE))
-        case VideoEditing():
-            wanted.append(("source", call.source, _VIDEO))
-            if call.mask is not None:
-                wanted.append(("mask", call.mask, _EITHER))
-        case ImageControllableGeneration():
-            wanted.append(("control", call.control, _IMAGE))
-        case VideoControllableGeneration():
-            wanted.append(("control", call.control, _VIDEO))
-        case ImageReferenceGeneration() | VideoReferenceGeneration():
-            wanted += [("references", handle, _IMAGE) for handle in call.references]
-            if len(set(call.references)) != len(call.references):
-                raise _no_plan(written, "a reference is named twice")
-        case ImageToVideo():
-            frames = (("first_frame", call.first_frame), ("last_frame", call.last_frame))
-            wanted += [(role, handle, _IMAGE) for role, handle in frames if handle is not None]
-        case ImageUnderstanding() | VideoUnderstanding():
-            needed = "image" if isinstance(call, ImageUnderstanding) else "video"
-            if needed not in kinds.values():
-                raise _no_plan(written, f"{call.task} needs an attached {needed}")
-        case _:
-            pass
-    if isinstance(call, ImageEditing | VideoEditing) and call.mask == call.source:
-        raise _no_plan(written, f"{call.source} cannot be source and mask at once")
-    for role, handle, allowed in wanted:
-        if kinds.get(handle) not in allowed:
-            raise _no_plan(
-                written,
-                f"{role} must be an attached {' or '.join(allowed)}, got {handle!r};"
-                f" attached: {', '.join(kinds) or 'nothing'}",
-            )
+def _checked(min_confidence: float | None) -> float | None:
+    if min_confidence is not None and not 0 <= min_confidence <= 1:
+        msg = f"min_confidence must be between 0 and 1, got {min_confidence!r}."
+        raise RequestError(msg, hint="Leave it out to take every plan.")
+    return min_confidence
 
 
-def _no_plan(written: str, reason: str) -> PlanningError:
-    shown = written if len(written) <= 200 else f"{written[:200]}..."
-    return PlanningError(
-        f"The understanding model wrote no usable plan: {reason}. It wrote: {shown!r}",
-        hint="Say the request in other words, or pass a plan of your own.",
+def _no_confidence() -> RequestError:
+    return RequestError(
+        "min_confidence was given, but this planner does not say how sure it is: it has no calibration.",
+        hint="Fit one with: unison-agent evaluate calibration, or leave min_confidence out.",
     )

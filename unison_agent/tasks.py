@@ -9,6 +9,8 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from unison_agent.errors import RequestError
+
 MediaKind = Literal["image", "video"]
 Task = Literal[
     "text_understanding",
@@ -209,12 +211,22 @@ class Request(Wire):
 
 
 class Evidence(Wire):
-    """The characters of the request that state one value of one step."""
+    """The characters of the request that state one value of one step.
 
-    step: int = Field(ge=1)
-    field: str
-    start: int = Field(ge=0)
-    end: int = Field(ge=1)
+    Where several places state it equally well, each of them is an evidence of its own.
+    """
+
+    step: int = Field(ge=1, description="The step whose value it is, from 1.")
+    field: str = Field(description='The field of that step, e.g. "width".')
+    start: int = Field(ge=0, description="The first character.")
+    end: int = Field(ge=1, description="Behind the last character.")
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if self.end <= self.start:
+            msg = f"evidence ends behind its start, got {self.start} to {self.end}"
+            raise ValueError(msg)
+        return self
 
 
 class MissingInput(Wire):
@@ -230,6 +242,9 @@ class Plan(Wire):
     request: Request
     steps: tuple[TaskCall, ...] = ()
     missing: MissingInput | None = None
+    unsure: tuple[TaskCall, ...] = Field(
+        default=(), description="What was understood, where missing asks whether it is meant."
+    )
     evidence: tuple[Evidence, ...] = ()
     confidence: float | None = Field(default=None, ge=0, le=1)
 
@@ -238,7 +253,24 @@ class Plan(Wire):
         if bool(self.steps) == (self.missing is not None):
             msg = "a plan has steps or says what is missing: one of the two"
             raise ValueError(msg)
+        if self.unsure and self.steps:
+            msg = "a plan that is sure of its steps is not unsure of others"
+            raise ValueError(msg)
         return self
+
+    def confirmed(self) -> Self:
+        """Return the plan of somebody who says yes to what was understood; a sure plan is itself.
+
+        Raises:
+            RequestError: Something is missing that a yes does not give.
+        """
+        if self.steps:
+            return self
+        if not self.unsure:
+            slot = "nothing" if self.missing is None else self.missing.slot
+            msg = f"The plan has no steps to confirm; missing: {slot}."
+            raise RequestError(msg, hint="Give what is missing and plan again.")
+        return self.model_copy(update={"steps": self.unsure, "unsure": (), "missing": None})
 
 
 # --- what a tool will do -------------------------------------------------------------------------

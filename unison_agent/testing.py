@@ -15,6 +15,7 @@ import PIL.Image
 
 from unison_agent.adapters import Output
 from unison_agent.conversation import READ_TEMPLATE_SHA256
+from unison_agent.decoding import Turn, Written
 from unison_agent.errors import PlanningError
 from unison_agent.media import Image, MediaSet, Medium, Video
 from unison_agent.pipelines import LoadedPipeline, adopt
@@ -42,26 +43,37 @@ class ScriptedWriter:
 
     Args:
         texts: What to write: JSON as text, or values to be written as JSON.
+        confidence: How sure it says it is.
 
     Attributes:
         prompts: What it was asked, in order.
     """
 
-    def __init__(self, *texts: str | Mapping[str, object]) -> None:
+    def __init__(self, *texts: str | Mapping[str, object], confidence: float = 1.0) -> None:
         self._texts = [text if isinstance(text, str) else json.dumps(text) for text in texts]
+        self._confidence = confidence
         self.prompts: list[str] = []
 
-    def write(self, prompt: str, grammar: str, *, max_new_tokens: int = 256) -> str:
+    def write(
+        self, prompt: str, grammar: str, *, copy_from: str = "", max_new_tokens: int = 256
+    ) -> Written:
         """Return the next text; grammar and length are not looked at.
 
         Raises:
             PlanningError: There is no text to write.
         """
-        del grammar, max_new_tokens
+        del grammar, copy_from, max_new_tokens
         if not self._texts:
             raise PlanningError("The script is empty.", hint="Give ScriptedWriter a text.")
         self.prompts.append(prompt)
-        return self._texts[min(len(self.prompts), len(self._texts)) - 1]
+        text = self._texts[min(len(self.prompts), len(self._texts)) - 1]
+        return Written(text, token_ids=(), passes=0, confidence=self._confidence)
+
+    def write_batch(self, turns: Sequence[Turn], *, max_new_tokens: int = 256) -> list[Written]:
+        """Return the next texts."""
+        return [
+            self.write(turn.prompt, turn.grammar, max_new_tokens=max_new_tokens) for turn in turns
+        ]
 
 
 @dataclass(frozen=True, slots=True)

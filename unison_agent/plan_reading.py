@@ -1,0 +1,260 @@
+"""Written text to plan: holds it to the same rules as the grammar, whoever wrote it and with whatever grammar.
+
+It needs no grammar library and knows nothing of models. What it adds to a call: the whole request where no
+prompt or question is written, the target of an edit where the words name it, and the evidence.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn, cast
+
+from pydantic import ValidationError
+
+from unison_agent.call_fields import (
+    LONGEST_SPAN,
+    MOST_STEPS,
+    SETTINGS,
+    SIZES,
+    THEN,
+    TIMES,
+    SpanField,
+    makes,
+)
+from unison_agent.edit_targets import find_target
+from unison_agent.errors import PlanningError
+from unison_agent.evidence import find_evidence
+from unison_agent.grammar import SLOTS
+from unison_agent.stated import Said, Stated, read_stated
+from unison_agent.stated_numbers import canonical
+from unison_agent.tasks import (
+    TASK_CALL,
+    Evidence,
+    ImageControllableGeneration,
+    ImageEditing,
+    ImageReferenceGeneration,
+    ImageToVideo,
+    ImageUnderstanding,
+    MediaKind,
+    MissingInput,
+    Plan,
+    Request,
+    TaskCall,
+    VideoControllableGeneration,
+    VideoEditing,
+    VideoReferenceGeneration,
+    VideoUnderstanding,
+)
+
+_IMAGE: tuple[MediaKind, ...] = ("image",)
+_VIDEO: tuple[MediaKind, ...] = ("video",)
+_SHOWN = 8
+_QUESTIONS = {
+    "source": "Which image or video do you mean? Please attach it.",
+    "mask": "Which part should change? Please attach a mask that is white there, or name the thing.",
+    "control": "Which image or video gives the structure (depth, pose, edges, ...)? Please attach it.",
+    "references": "Which image shows the subject to use? Please attach it.",
+    "first_frame": "Which image should the video start from? Please attach it.",
+    "last_frame": "Which image should the video end with? Please attach it.",
+    "question": "What should be made, changed or answered? Please say it in a sentence.",
+}
+
+
+def read_plan(request: Request, written: str, *, confidence: float | None = None) -> Plan:
+    """Return the plan that `written` states for the request.
+
+    Args:
+        request: What was asked.
+        written: JSON in the written form; null counts as unstated.
+        confidence: How sure the planner is.
+
+    Raises:
+        PlanningError: It is no such JSON, or states what the request and its media do not support.
+    """
+    reading = _Reading(request, written)
+    document = reading.document()
+    if "needs_input" in document:
+        missing = reading.missing(document)
+        return Plan(request=request, missing=missing, confidence=confidence)
+    steps = tuple(reading.calls(document))
+    evidence = tuple(reading.evidence)
+    return Plan(request=request, steps=steps, evidence=evidence, confidence=confidence)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One text as it is read; it remembers what earlier steps make."""
+
+    request: Request
+    written: str
+    evidence: list[Evidence] = field(default_factory=list[Evidence])
+    _kinds: dict[str, MediaKind] = field(default_factory=dict[str, MediaKind])
+    _step: int = 0
+
+    def document(self) -> Mapping[str, object]:
+        try:
+            document = cast("object", json.loads(self.written))
+        except (ValueError, RecursionError) as error:
+            raise self._error("expected one JSON object") from error
+        if not isinstance(document, dict):
+            self._refuse("expected one JSON object")
+        fields = cast("Mapping[str, object]", document)
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def missing(self, document: Mapping[str, object]) -> MissingInput:
+        slot = document["needs_input"]
+        if not isinstance(slot, str) or slot not in SLOTS or len(document) != 1:
+            self._refuse(f"needs_input must be one of {', '.join(SLOTS)} and stand alone")
+        return MissingInput(slot=slot, question=_QUESTIONS[slot])
+
+    def calls(self, document: Mapping[str, object]) -> Iterator[TaskCall]:
+        """Yield the call and those that follow it, each checked."""
+        stated = read_stated(self.request.text)
+        self._kinds = {one.handle: one.kind for one in self.request.attachments}
+        following: object = document
+        while following is not None:
+            self._step += 1
+            if self._step > MOST_STEPS:
+                self._refuse(f"a plan has at most {MOST_STEPS} steps, got more")
+            if not isinstance(following, dict):
+                self._refuse(f"{THEN} must be a call, got {_shown(following)}")
+            call = self._call(cast("Mapping[str, object]", following), stated)
+            yield call
+            kind = makes(call.task)
+            if kind != "text":
+                self._kinds[f"step_{self._step}"] = kind
+            following = cast("Mapping[str, object]", following).get(THEN)
+
+    def _call(self, document: Mapping[str, object], stated: Stated) -> TaskCall:
+        fields = {k: v for k, v in document.items() if v is not None and k != THEN}
+        words = "question" if str(fields.get("task")).endswith("_understanding") else "prompt"
+        whole = self.request.text
+        said = fields.get(words, whole)
+        if isinstance(said, str) and said == " ".join(whole.split()):
+            said = whole
+        for name, value in fields.items():
+            if isinstance(value, bool):
+                self._refuse(f"{name} must be no truth value, got {_shown(value)}")
+        try:
+            call = TASK_CALL.validate_python({**fields, words: said})
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "call"
+            got = "" if first["type"] == "missing" else f", got {_shown(first['input'])}"
+            raise self._error(f"{place}: {first['msg']}{got}") from error
+        self._check_roles(call)
+        self._check_values(call, stated)
+        call = _with_target(call, stated)
+        self.evidence += find_evidence(self._step, call, stated)
+        return call
+
+    def _check_values(self, call: TaskCall, stated: Stated) -> None:
+        """Refuse what the request does not state."""
+        values = call.model_dump(exclude_none=True)
+        for name in (*SIZES, *TIMES, *SETTINGS):
+            if name in values and canonical(cast("float", values[name])) not in stated.numbers:
+                self._unstated(name, values[name], "a number", stated.numbers)
+        for name, said in (
+            ("resolution", stated.resolutions),
+            ("aspect_ratio", stated.aspect_ratios),
+            ("control_type", stated.control_types),
+        ):
+            if name in values and values[name] not in said:
+                self._unstated(name, values[name], "a name", said)
+        for name, longest in LONGEST_SPAN.items():
+            words = values.get(name)
+            if isinstance(words, str) and words != self.request.text:
+                self._check_span(name, words, longest, stated)
+
+    def _check_span(self, name: SpanField, words: str, longest: int, stated: Stated) -> None:
+        if len(json.dumps(words, ensure_ascii=False)) - 2 > longest:
+            self._refuse(f"{name} must have at most {longest} characters, got {len(words)}")
+        if name == "negative_prompt" and not stated.negations:
+            self._refuse(f"{name} needs a request that says what to leave out, got {_shown(words)}")
+        if not stated.places(words):
+            self._refuse(f"{name} must be words of the request, word for word, got {_shown(words)}")
+
+    def _unstated(self, name: str, got: object, kind: str, said: Said) -> NoReturn:
+        there = ", ".join([*said][:_SHOWN]) + (", ..." if len(said) > _SHOWN else "")
+        self._refuse(
+            f"{name} must be {kind} that the request states, got {_shown(got)}; it states {there or 'none'}"
+        )
+
+    def _check_roles(self, call: TaskCall) -> None:
+        """Refuse roles that hold no medium of their kind, or one twice where that is absurd."""
+        for role, handle, allowed in _roles(call):
+            if self._kinds.get(handle) not in allowed:
+                there = ", ".join(self._kinds) or "nothing"
+                self._refuse(
+                    f"{role} must be an attached {' or '.join(allowed)}, or one made before, got {handle!r};"
+                    f" there: {there}"
+                )
+        match call:
+            case ImageEditing() | VideoEditing() if call.mask == call.source:
+                self._refuse(f"mask must not be the source, got {call.source!r} for both")
+            case ImageReferenceGeneration() | VideoReferenceGeneration():
+                if len(set(call.references)) != len(call.references):
+                    self._refuse(
+                        f"references must not name one twice, got {_shown(call.references)}"
+                    )
+            case ImageUnderstanding() | VideoUnderstanding():
+                needed = "image" if isinstance(call, ImageUnderstanding) else "video"
+                if needed not in self._kinds.values():
+                    self._refuse(f"{call.task} needs an attached {needed}, or one made before")
+            case _:
+                pass
+
+    def _refuse(self, reason: str) -> NoReturn:
+        raise self._error(reason)
+
+    def _error(self, reason: str) -> PlanningError:
+        shown = self.written if len(self.written) <= 200 else f"{self.written[:200]}..."
+        step = f"step {self._step}: " if self._step > 1 else ""
+        return PlanningError(
+            f"The understanding model wrote no usable plan: {step}{reason}. It wrote: {shown!r}",
+            hint="Say the request in other words, or pass a plan of your own.",
+        )
+
+
+def _roles(call: TaskCall) -> Iterator[tuple[str, str, tuple[MediaKind, ...]]]:
+    """Yield role, handle and the kinds that it may be."""
+    match call:
+        case ImageEditing() | VideoEditing():
+            kinds = _IMAGE if isinstance(call, ImageEditing) else _VIDEO
+            yield "source", call.source, kinds
+            if call.mask is not None:
+                yield "mask", call.mask, _IMAGE if kinds == _IMAGE else (*_IMAGE, *_VIDEO)
+        case ImageControllableGeneration():
+            yield "control", call.control, _IMAGE
+        case VideoControllableGeneration():
+            yield "control", call.control, _VIDEO
+        case ImageReferenceGeneration() | VideoReferenceGeneration():
+            for handle in call.references:
+                yield "references", handle, _IMAGE
+        case ImageToVideo():
+            for role, handle in (
+                ("first_frame", call.first_frame),
+                ("last_frame", call.last_frame),
+            ):
+                if handle is not None:
+                    yield role, handle, _IMAGE
+        case _:
+            pass
+
+
+def _with_target(call: TaskCall, stated: Stated) -> TaskCall:
+    """Return an edit without target and mask with the words that plainly name what is changed."""
+    match call:
+        case ImageEditing(target=None, mask=None) | VideoEditing(target=None, mask=None):
+            words = find_target(call.prompt)
+            words = None if words is None else " ".join(words.split())
+            if words is None or len(words) > LONGEST_SPAN["target"] or not stated.places(words):
+                return call
+            return call.model_copy(update={"target": words})
+        case _:
+            return call
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
