@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from unison_agent import compose, conversation, pixels, vlm
+from unison_agent import compose, conversation, pixels, reading
 from unison_agent.errors import RunCancelledError
 from unison_agent.media import Image, Video
 from unison_agent.pipelines.store import NANO_FOLDER
@@ -49,7 +49,7 @@ def test_states_depend_on_the_media(model: UnderstandingModel) -> None:
 
 
 def test_a_batch_reads_as_its_rows_do(model: UnderstandingModel) -> None:
-    picture = vlm.frames_of(square((220, 50, 50)))
+    picture = reading.frames_of(square((220, 50, 50)))
     both = model.read_batch(["a cat", "turn the square green"], [[], [picture]])
     alone = model.read("a cat").states[0]
     row = both.states[0][both.mask[0]]
@@ -58,10 +58,10 @@ def test_a_batch_reads_as_its_rows_do(model: UnderstandingModel) -> None:
 
 def test_video_is_seen_as_pairs_of_frames(model: UnderstandingModel) -> None:
     frames = [np.full((48, 80, 3), 10 * i, np.uint8) for i in range(9)]
-    kind, seen = vlm.frames_of(Video.from_frames(frames, 8.0))
-    assert (kind, seen.shape) == ("video", (vlm.VIDEO_FRAMES, 64, 64, 3))
+    kind, seen = reading.frames_of(Video.from_frames(frames, 8.0))
+    assert (kind, seen.shape) == ("video", (reading.VIDEO_FRAMES, 64, 64, 3))
     states = model.read("what moves?", [Video.from_frames(frames, 8.0), square((0, 0, 0))]).states
-    pairs = vlm.VIDEO_FRAMES // 2
+    pairs = reading.VIDEO_FRAMES // 2
     text = model.read("what moves?").states.shape[1]
     assert states.shape[1] == text + (pairs + 1) * pixels.TOKENS + 4
 

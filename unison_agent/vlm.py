@@ -13,29 +13,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, cast
 
-from unison_agent import compose, conversation, lora, pixels, weights
-from unison_agent.conversation import Seen, Tokens
+from unison_agent import compose, conversation, lora, weights
+from unison_agent.conversation import Tokens
 from unison_agent.errors import MissingDependencyError
-from unison_agent.media import Image, Medium, Video
+from unison_agent.media import Medium
 from unison_agent.progress import Progress, ProgressEvent, silent
+from unison_agent.reading import Frames, frames_of, inputs_of, multimodal, seen
 
 if TYPE_CHECKING:
     from typing import Protocol
 
-    import numpy as np
-    from numpy.typing import NDArray
     from torch import BoolTensor, LongTensor, Tensor
     from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
 
-    from unison_agent.decoding import ConstrainedDecoder
+    from unison_agent.decoding import ConstrainedDecoder, Turn, Written
 
     class _Generating(Protocol):
         def generate(self, **settings: object) -> Tensor: ...
 
 
-VIDEO_FRAMES = 4  # of a clip, evenly spread; two pairs of 16 tokens each
-_SECONDS_PER_PAIR = 1.0
 _END_OF_TURN = 2
+# What plans look like, for the decoder to guess from: a plan that does not only takes longer to write.
+FAMILIAR_PLANS = (
+    ',"prompt":"',
+    '{"task":"text_to_image","width":64,"height":64,"prompt":"',
+    '{"task":"text_to_video","duration_seconds":2,"fps":8,"prompt":"',
+    '{"task":"image_to_video","first_frame":"image_1","last_frame":"image_2","prompt":"',
+    '{"task":"image_editing","source":"image_1","mask":"image_2","target":"',
+    '{"task":"video_editing","source":"video_1","target":"',
+    '{"task":"image_controllable_generation","control":"image_1","control_type":"depth","prompt":"',
+    '{"task":"video_controllable_generation","control":"video_1","control_type":"depth","prompt":"',
+    '{"task":"image_reference_generation","references":["image_1"],"prompt":"',
+    '{"task":"video_reference_generation","references":["image_1"],"prompt":"',
+    '{"task":"text_understanding"}',
+    '{"task":"image_understanding"}',
+    '{"task":"video_understanding"}',
+    '","then":{"task":"image_to_video","first_frame":"step_1","prompt":"',
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +63,6 @@ class HiddenStates:
 
     states: "Tensor"
     mask: "Tensor"
-
-
-@dataclass(frozen=True, slots=True)
-class _Inputs:
-    """One batch for the model, padded on the right.
-
-    Attributes:
-        ids: (B, L).
-        types: (B, L), 0 text, 1 image, 2 video.
-        mask: (B, L) bool.
-        images: (16 * number of images, 1536) or None; videos likewise.
-    """
-
-    ids: "Tensor"
-    types: "Tensor"
-    mask: "Tensor"
-    images: "Tensor | None"
-    image_grid: "Tensor | None"
-    videos: "Tensor | None"
-    video_grid: "Tensor | None"
-
-
-Frames = tuple[Literal["image", "video"], "NDArray[np.uint8]"]
-"""A medium as the tower sees it: its kind and (frames, 64, 64, 3) uint8."""
 
 
 class UnderstandingModel:
@@ -148,14 +138,38 @@ class UnderstandingModel:
         progress(ProgressEvent("load", 2, 2))
         return self
 
-    def write(self, prompt: str, grammar: str, *, max_new_tokens: int = 256) -> str:
-        """Return the model's text under a grammar, greedily, with the planning LoRA on."""
-        with self._using("planner"):
-            if self._decoder is None:
-                from unison_agent.decoding import ConstrainedDecoder
+    def write(
+        self, prompt: str, grammar: str, *, copy_from: str = "", max_new_tokens: int = 256
+    ) -> "Written":
+        """Return the model's text under a grammar, greedily, with the planning LoRA on.
 
-                self._decoder = ConstrainedDecoder(self.model, self.tokenizer)
-            return self._decoder.write(prompt, grammar, max_new_tokens=max_new_tokens)
+        Args:
+            prompt: The content of the user's turn.
+            grammar: Lark, as llguidance reads it.
+            copy_from: Text whose words may be repeated, the request; only the speed depends on it.
+            max_new_tokens: Most tokens to write.
+        """
+        with self._using("planner"):
+            return self._decoding().write(
+                prompt, grammar, copy_from=copy_from, max_new_tokens=max_new_tokens
+            )
+
+    def write_batch(self, turns: "Sequence[Turn]", *, max_new_tokens: int = 256) -> "list[Written]":
+        """Return the model's texts for several turns, written together."""
+        with self._using("planner"):
+            return self._decoding().write_batch(turns, max_new_tokens=max_new_tokens)
+
+    def _decoding(self) -> "ConstrainedDecoder":
+        if self._decoder is None:
+            from unison_agent.decoding import ConstrainedDecoder
+
+            self._decoder = ConstrainedDecoder(
+                self.model,
+                self.tokenizer,
+                familiar=FAMILIAR_PLANS,
+                weights=lambda: "planner" in self.adapters,
+            )
+        return self._decoder
 
     def read(self, prompt: str, media: Sequence[Medium] = ()) -> HiddenStates:
         """Return the states of one prompt and its media, (1, L, hidden), no LoRA on."""
@@ -166,17 +180,17 @@ class UnderstandingModel:
         import torch
 
         rows = [
-            conversation.reading(self.tokenizer, prompt, [_seen(f) for f in frames])
+            conversation.reading(self.tokenizer, prompt, [seen(f) for f in frames])
             for prompt, frames in zip(prompts, media, strict=True)
         ]
-        inputs = self._inputs(rows, [f for frames in media for f in frames])
+        inputs = inputs_of(rows, [f for frames in media for f in frames], self.model.dtype)
         with self._using(None), torch.inference_mode():
             output = self.model.model(
                 input_ids=inputs.ids,
                 attention_mask=inputs.mask.long(),
                 output_hidden_states=True,
                 use_cache=False,
-                **_multimodal(inputs),
+                **multimodal(inputs),
             )
         states = output.hidden_states[self.layer].float() * inputs.mask[..., None]
         return HiddenStates(states.clone(), inputs.mask)
@@ -185,12 +199,12 @@ class UnderstandingModel:
         self, rows: Sequence[Tokens], media: Sequence[Frames]
     ) -> "tuple[Tensor, Tensor, Tensor]":
         """Return final hidden states with their graph (B, L, hidden), the ids and the mask (B, L)."""
-        inputs = self._inputs(rows, media)
+        inputs = inputs_of(rows, media, self.model.dtype)
         output = self.model.model(
             input_ids=inputs.ids,
             attention_mask=inputs.mask.long(),
             use_cache=False,
-            **_multimodal(inputs),
+            **multimodal(inputs),
         )
         return output.last_hidden_state, inputs.ids, inputs.mask
 
@@ -211,8 +225,8 @@ class UnderstandingModel:
         from transformers import StoppingCriteria, StoppingCriteriaList
 
         frames = [frames_of(m) for m in media]
-        row = conversation.asking(self.tokenizer, question, [_seen(f) for f in frames])
-        inputs = self._inputs([row], frames)
+        row = conversation.asking(self.tokenizer, question, [seen(f) for f in frames])
+        inputs = inputs_of([row], frames, self.model.dtype)
         start = inputs.ids.shape[1]
 
         class Report(StoppingCriteria):
@@ -233,7 +247,7 @@ class UnderstandingModel:
                 eos_token_id=_END_OF_TURN,
                 pad_token_id=_END_OF_TURN,
                 stopping_criteria=StoppingCriteriaList([Report()]),
-                **_multimodal(inputs),
+                **multimodal(inputs),
             )
         text = self.tokenizer.decode(output[0, start:], skip_special_tokens=True)  # pyright: ignore[reportUnknownMemberType]
         return cast("str", text).strip()
@@ -243,18 +257,18 @@ class UnderstandingModel:
         import torch
 
         frames = frames_of(medium)
-        row = conversation.asking(self.tokenizer, question, [_seen(frames)])
+        row = conversation.asking(self.tokenizer, question, [seen(frames)])
         tails = [
             (*conversation.user_ids(self.tokenizer, option), _END_OF_TURN) for option in options
         ]
         rows = [Tokens(row.ids + t, row.types + (0,) * len(t)) for t in tails]
-        inputs = self._inputs(rows, [frames] * len(rows))
+        inputs = inputs_of(rows, [frames] * len(rows), self.model.dtype)
         with self._using("answers"), torch.inference_mode():
             logits = self.model(
                 input_ids=inputs.ids,
                 attention_mask=inputs.mask.long(),
                 use_cache=False,
-                **_multimodal(inputs),
+                **multimodal(inputs),
             ).logits
         log_probabilities = logits.float().log_softmax(-1)
         at = len(row.ids) - 1
@@ -276,65 +290,3 @@ class UnderstandingModel:
             finally:
                 if self.adapters:
                     lora.activate(self.model.model.language_model, None)
-
-    def _inputs(self, rows: Sequence[Tokens], media: Sequence[Frames]) -> _Inputs:
-        import torch
-        from torch.nn.utils.rnn import pad_sequence
-
-        ids = [torch.tensor(row.ids) for row in rows]
-        images = [pixels.patches(pixels.pairs(f)).flatten(0, 1) for k, f in media if k == "image"]
-        clips = [pixels.patches(pixels.pairs(f)) for k, f in media if k == "video"]
-        side = pixels.SIDE // pixels.PATCH
-        dtype = self.model.dtype
-        return _Inputs(
-            ids=pad_sequence(ids, batch_first=True, padding_value=_END_OF_TURN),
-            types=pad_sequence([torch.tensor(row.types) for row in rows], batch_first=True),
-            mask=pad_sequence(
-                [torch.ones_like(i, dtype=torch.bool) for i in ids], batch_first=True
-            ),
-            images=torch.cat(images).to(dtype) if images else None,
-            image_grid=torch.tensor([[1, side, side]] * len(images)) if images else None,
-            videos=torch.cat([c.flatten(0, 1) for c in clips]).to(dtype) if clips else None,
-            video_grid=torch.tensor([[len(c), side, side] for c in clips]) if clips else None,
-        )
-
-
-def frames_of(medium: Medium) -> Frames:
-    """Return the frames of a medium that the tower sees, 64x64 each."""
-    import numpy as np
-    from PIL import Image as PILImage
-
-    match medium:
-        case Image():
-            kind, pictures = "image", [medium.rgb()]
-        case Video():
-            kind, pictures = "video", medium.sample(VIDEO_FRAMES)
-    side = (pixels.SIDE, pixels.SIDE)
-    resized = [
-        p if p.size == side else p.resize(side, PILImage.Resampling.BICUBIC, reducing_gap=3.0)
-        for p in pictures
-    ]
-    return kind, np.stack([np.asarray(p, dtype=np.uint8) for p in resized])
-
-
-def _seen(frames: Frames) -> Seen:
-    kind, values = frames
-    return Seen(kind, -(-len(values) // 2) * pixels.TOKENS)
-
-
-def _multimodal(inputs: _Inputs) -> dict[str, "Tensor"]:
-    """Return the keyword arguments that only multimodal classes take."""
-    import torch
-
-    seconds = None
-    if inputs.video_grid is not None:
-        seconds = torch.full((len(inputs.video_grid),), _SECONDS_PER_PAIR)
-    given: dict[str, Tensor | None] = {
-        "mm_token_type_ids": inputs.types.int(),
-        "pixel_values": inputs.images,
-        "image_grid_thw": inputs.image_grid,
-        "pixel_values_videos": inputs.videos,
-        "video_grid_thw": inputs.video_grid,
-        "second_per_grid_ts": seconds,
-    }
-    return {name: value for name, value in given.items() if value is not None}

@@ -1,0 +1,21 @@
+"""Writes text under a grammar with a language model; knows nothing of what the text means.
+
+`writing` chooses tokens, whoever gives the logits, and `grammars` compiles what it may choose; `copying`
+guesses what comes next; `rows` is the model with its key-value cache; `decoder` puts them together.
+"""
+
+from unison_agent.decoding.copying import Drafter
+from unison_agent.decoding.decoder import ConstrainedDecoder, Turn, encode_turn
+from unison_agent.decoding.grammars import GrammarWriter
+from unison_agent.decoding.writing import NextLogits, Step, Written
+
+__all__ = [
+    "ConstrainedDecoder",
+    "Drafter",
+    "GrammarWriter",
+    "NextLogits",
+    "Step",
+    "Turn",
+    "Written",
+    "encode_turn",
+]
