@@ -1,7 +1,7 @@
 """The commands that plan files and measure planning, on planners that are scripted."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,10 @@ from typer.testing import CliRunner, Result
 
 from unison_agent._resources import data
 from unison_agent.cli.app import app
+from unison_agent.decoding import Turn, Written
 from unison_agent.evaluation.planning_cases import read_cases
+from unison_agent.evaluation.planning_run import Recorder
+from unison_agent.planner import Calibration, Planner
 from unison_agent.progress import Progress
 from unison_agent.tasks import TASK_CALL, Plan, Request
 
@@ -159,3 +162,35 @@ def test_evaluate_calibration_without_a_confidence(monkeypatch: pytest.MonkeyPat
     done = invoke(monkeypatch, draws, "evaluate", "calibration", str(SHIPPED))
     assert done.exit_code == 1
     assert "at least 20 plans" in done.stderr
+
+
+class Doubting:
+    """Draws every request, surely what has no media, and one time in five for no reason."""
+
+    def write(
+        self, prompt: str, grammar: str, *, copy_from: str = "", max_new_tokens: int
+    ) -> Written:
+        del grammar, max_new_tokens
+        sure = "attachments: none" in prompt or len(copy_from) % 5 == 0
+        return Written('{"task":"text_to_image"}', (1,), 3, 0.9 if sure else 0.2)
+
+    def write_batch(self, turns: Sequence[Turn], *, max_new_tokens: int) -> list[Written]:
+        raise NotImplementedError
+
+
+def test_evaluate_calibration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def opened(profile: str, progress: Progress) -> tuple[Planner, Recorder]:
+        del profile, progress
+        recorder = Recorder(Doubting())
+        return Planner(recorder), recorder
+
+    monkeypatch.setattr("unison_agent.cli.opening.open_planner", opened)
+    out = tmp_path / "calibration.json"
+    arguments = ["evaluate", "calibration", str(SHIPPED), "--out", str(out)]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert "from 24 plans" in done.stdout
+    told = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    assert (told["fitted"], told["tested"]) == (24, 24)
+    assert told["error_after"] < told["error_before"]
+    assert Calibration.load(out) == Calibration.model_validate(told["calibration"])

@@ -1,4 +1,3 @@
-import json
 import random
 from pathlib import Path
 
@@ -6,13 +5,12 @@ import pytest
 
 from unison_agent.errors import OutputError, RequestError
 from unison_agent.evaluation.calibration import (
-    Fit,
-    calibrated,
     expected_error,
     fit,
     fit_line,
     save,
 )
+from unison_agent.planner import Calibration
 
 
 def overconfident(count: int, power: float) -> list[tuple[float, bool]]:
@@ -33,10 +31,11 @@ def test_expected_error_of_hand_made_bins():
 
 def test_the_line_is_found_again():
     rng = random.Random(1)
+    line = Calibration(slope=2.0, intercept=1.5)
     cases: list[tuple[float, bool]] = []
     for _ in range(4000):
         raw = rng.uniform(0.01, 1.0)
-        cases.append((raw, rng.random() < calibrated(raw, slope=2.0, intercept=1.5)))
+        cases.append((raw, rng.random() < line.confidence(raw)))
     slope, intercept = fit_line(cases)
     assert slope == pytest.approx(2.0, abs=0.25)
     assert intercept == pytest.approx(1.5, abs=0.25)
@@ -51,14 +50,12 @@ def test_fitting_lowers_the_error_of_cases_that_it_did_not_see():
 
 @pytest.mark.parametrize("right", [True, False])
 def test_all_right_or_all_wrong_is_still_finite(right: bool):
-    found = fit([(0.5 + i / 100, right) for i in range(40)])
-    assert abs(found.intercept) < 50
-    assert abs(found.slope) < 50
+    assert all(abs(value) < 50 for value in fit_line([(0.5 + i / 100, right) for i in range(40)]))
 
 
-def test_a_raw_confidence_of_nothing_or_all():
-    assert calibrated(0.0, slope=1.0, intercept=0.0) < 1e-9
-    assert calibrated(1.0, slope=3.0, intercept=0.0) == 0.5
+def test_surer_plans_that_are_worse_are_refused():
+    with pytest.raises(RequestError, match="surer ones are not the better"):
+        fit([(0.2 + i / 60, i < 20) for i in range(40)])
 
 
 def test_too_few_plans_are_refused():
@@ -68,7 +65,8 @@ def test_too_few_plans_are_refused():
 
 def test_a_fit_is_written_where_it_is_read(tmp_path: Path):
     path = tmp_path / "calibration.json"
-    save(Fit(1.5, -0.25, 10, 10, 0.1, 0.01), path)
-    assert json.loads(path.read_text(encoding="utf-8")) == {"slope": 1.5, "intercept": -0.25}
-    with pytest.raises(OutputError, match="less sure"):
-        save(Fit(-1.5, 0.0, 10, 10, 0.1, 0.01), path)
+    line = Calibration(slope=1.5, intercept=-0.25)
+    save(line, path)
+    assert Calibration.load(path) == line
+    with pytest.raises(OutputError, match="does not exist"):
+        save(line, tmp_path / "absent" / "calibration.json")

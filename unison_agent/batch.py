@@ -15,14 +15,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast, get_args, runtime_checkable
 
-from pydantic import ValidationError
-
 from unison_agent.errors import RequestError, UnisonError
 from unison_agent.grammar import FIELD_ORDER
 from unison_agent.media import MediaSet
+from unison_agent.planner import make_request
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.router.roles import roles
-from unison_agent.tasks import Attachment, MediaKind, Plan, Request, TaskCall
+from unison_agent.tasks import MediaKind, Plan, Request, TaskCall
 
 TOGETHER = 16  # requests that are planned at once
 _MARK = re.compile(r"<(IMG|VID)PAD>")
@@ -150,15 +149,7 @@ def request_of(text: str, kinds: Sequence[MediaKind]) -> Request:
     Raises:
         RequestError: The text is empty, too long, or no Unicode text.
     """
-    if not text.strip():
-        raise RequestError("The request has no words.", hint="Say what to make, change or answer.")
-    attached = MediaSet.of_kinds(*kinds).attachments
-    named = tuple(Attachment(handle=handle, kind=kind) for handle, kind in attached)
-    try:
-        return Request(text=text, attachments=named)
-    except ValidationError as error:
-        msg = f"The request cannot be read ({error.errors()[0]['msg'].lower()}); it has {len(text)} characters."
-        raise RequestError(msg, hint="Give text of at most 8192 characters.") from error
+    return make_request(text, MediaSet.of_kinds(*kinds).attachments)
 
 
 def answer(line: Line, plan: Plan) -> dict[str, object]:

@@ -141,13 +141,15 @@ def calibration(
         outcomes = run(planner.plan, read, recorder=recorder, progress=bars)
     found = fitting.fit([(o.raw, o.right) for o in outcomes if o.raw is not None])
     if out is not None:
-        fitting.save(found, out)
+        fitting.save(found.calibration, out)
     if json:
-        typer.echo(json_.dumps(asdict(found), indent=2))
+        line = found.calibration.model_dump()
+        typer.echo(json_.dumps(asdict(found) | {"calibration": line}, indent=2))
         return
     console = stdout()
+    line = found.calibration
     console.print(
-        f"slope {found.slope:.4f}, intercept {found.intercept:.4f} from {found.fitted} plans"
+        f"slope {line.slope:.4f}, intercept {line.intercept:.4f} from {found.fitted} plans"
     )
     console.print(
         f"expected calibration error on {found.tested} others:"

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from unison_agent.errors import WeightsError
 from unison_agent.packs import load_pack
-from unison_agent.planner import Planner
+from unison_agent.planner import Calibration, Planner
 from unison_agent.progress import Progress
 
 if TYPE_CHECKING:
@@ -31,8 +31,10 @@ def open_planner(profile: str, progress: Progress) -> "tuple[Planner, Recorder]"
     if spec.source == "hub":
         msg = f"The understanding model {spec.repo} comes from the hub, which cannot be loaded yet."
         raise WeightsError(msg, hint="Plan with the profile 'nano'.")
+    folder = NANO_FOLDER.parent / spec.weights
     model = UnderstandingModel.load_nano(
-        NANO_FOLDER.parent / spec.weights, layer=spec.layer, dtype=spec.dtype, progress=progress
+        folder, layer=spec.layer, dtype=spec.dtype, progress=progress
     )
     recorder = Recorder(model)
-    return Planner(recorder), recorder
+    calibration = Calibration.load(folder / "planner" / "calibration.json")
+    return Planner(recorder, calibration), recorder

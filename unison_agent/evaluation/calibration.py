@@ -1,7 +1,5 @@
 """Whether a confidence means what it says, and the line that makes it so; it plans nothing."""
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unison_agent.errors import OutputError, RequestError
+from unison_agent.errors import RequestError
+from unison_agent.planner import Calibration
 from unison_agent.result.saving import check_targets, write_whole
 
 BINS = 10
@@ -25,16 +24,14 @@ class Fit:
     """A fitted calibration and what it does to cases that it was not fitted to.
 
     Attributes:
-        slope: Of the log of the raw confidence.
-        intercept: Added to it.
+        calibration: The line.
         fitted: Cases that it was fitted to.
         tested: Cases that it was tested on.
         error_before: Expected calibration error of the raw confidence on the tested cases.
         error_after: The same of the calibrated confidence.
     """
 
-    slope: float
-    intercept: float
+    calibration: Calibration
     fitted: int
     tested: int
     error_before: float
@@ -50,12 +47,6 @@ def expected_error(cases: Sequence[tuple[float, bool]], *, bins: int = BINS) -> 
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     gaps = [abs(float((right - confidence)[place == index].sum())) for index in range(bins)]
     return sum(gaps) / len(cases)
-
-
-def calibrated(raw: float, *, slope: float, intercept: float) -> float:
-    """Return the confidence that a raw one stands for."""
-    score = intercept + slope * math.log(max(raw, _SMALLEST))
-    return 1 / (1 + math.exp(-max(-500.0, min(500.0, score))))
 
 
 def fit_line(cases: Sequence[tuple[float, bool]]) -> tuple[float, float]:
@@ -93,26 +84,26 @@ def fit(cases: Sequence[tuple[float, bool]]) -> Fit:
     """Fit to every other case and test on the rest; the order of the cases decides which is which.
 
     Raises:
-        RequestError: There are too few cases.
+        RequestError: There are too few cases, or surer plans are not the better ones.
     """
     if len(cases) < _FEWEST:
         msg = f"A calibration needs at least {_FEWEST} plans with a confidence, got {len(cases)}."
         raise RequestError(msg, hint="Name more benchmark files, and raise --limit.")
     half, rest = cases[::2], cases[1::2]
     slope, intercept = fit_line(half)
-    after = [(calibrated(raw, slope=slope, intercept=intercept), good) for raw, good in rest]
-    return Fit(slope, intercept, len(half), len(rest), expected_error(rest), expected_error(after))
+    if slope <= 0:
+        msg = f"The slope is {slope:.3f}: among these {len(half)} plans the surer ones are not the better."
+        raise RequestError(msg, hint="Fit on more requests, of which some are planned wrong.")
+    found = Calibration(slope=round(slope, 6), intercept=round(intercept, 6))
+    after = [(found.confidence(raw), good) for raw, good in rest]
+    return Fit(found, len(half), len(rest), expected_error(rest), expected_error(after))
 
 
-def save(found: Fit, path: Path) -> None:
-    """Write slope and intercept where a profile's planner reads them; an older file is replaced.
+def save(found: Calibration, path: Path) -> None:
+    """Write a calibration where a profile's planner reads it; an older file is replaced.
 
     Raises:
         OutputError: It cannot be written.
     """
-    if found.slope <= 0:
-        msg = f"The slope is {found.slope:.3f}: surer plans would be called less sure."
-        raise OutputError(msg, hint="Fit on more requests; nothing was written.")
     check_targets([path], overwrite=True)
-    text = json.dumps({"slope": round(found.slope, 6), "intercept": round(found.intercept, 6)})
-    write_whole([(path, f"{text}\n".encode())], overwrite=True)
+    write_whole([(path, f"{found.model_dump_json()}\n".encode())], overwrite=True)
