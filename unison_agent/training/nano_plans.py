@@ -11,6 +11,7 @@ from unison_agent.tasks import MediaKind
 from unison_agent.training.nano_phrases import DIRECTIONS, ICONS, IMAGE_QUESTIONS, SHAPES, VERBS
 from unison_agent.training.nano_wording import (
     Example,
+    Place,
     Step,
     aloud,
     background,
@@ -196,23 +197,24 @@ def _only_sounds_like_it(rng: random.Random) -> Example:
     """Return one call with "then" or "and" inside what is to be seen, changed or answered."""
     one, other = _noun(rng), _noun(rng)
     way, back = rng.sample(DIRECTIONS, 2)
-    form, media, task, roles = rng.choice(
-        (("make a video of [{a} moving {d} and then {e}]", (), "text_to_video", {}),
-         ("[{a} moves {d}, then {b} comes in], as a clip", (), "text_to_video", {}),
-         ("a video: [first {a} alone, then {b} beside it]", (), "text_to_video", {}),
-         ("draw [{a} and then {b} beside it]", (), "text_to_image", {}),
-         ("draw [{a}, then {b} below it], in one picture", (), "text_to_image", {}),
-         ("a picture of [{a} and {b} {g}]", (), "text_to_image", {}),
-         ("[make the {x} {c} and remove the {y}]", ("image",), "image_editing", {"source": 0}),
-         ("[turn the {x} {c}, then make the background {h}]", ("image",), "image_editing", {"source": 0}),
-         ("[remove the {x} and then add {b}]", ("image",), "image_editing", {"source": 0}),
-         ("[recolor the {x} to {c} and after that erase the {y}]", ("video",), "video_editing", {"source": 0}),
-         ("animate this: [first {d}, then {e}]", ("image",), "image_to_video", {"first_frame": 0}),
-         ("make [the {x} {k} {d} and then {e}]", ("image",), "image_to_video", {"first_frame": 0}),
-         ("what colour is the {x}, and then where is the {y}?", ("image",), "image_understanding", {}),
-         ("tell me what moves first and what moves then", ("video",), "video_understanding", {}),
-         ("what do i get if i draw {a} and then paint it {c}?", (), "text_understanding", {}))
+    forms: tuple[tuple[str, tuple[MediaKind, ...], str, dict[str, Place | list[Place]]], ...] = (
+        ("make a video of [{a} moving {d} and then {e}]", (), "text_to_video", {}),
+        ("[{a} moves {d}, then {b} comes in], as a clip", (), "text_to_video", {}),
+        ("a video: [first {a} alone, then {b} beside it]", (), "text_to_video", {}),
+        ("draw [{a} and then {b} beside it]", (), "text_to_image", {}),
+        ("draw [{a}, then {b} below it], in one picture", (), "text_to_image", {}),
+        ("a picture of [{a} and {b} {g}]", (), "text_to_image", {}),
+        ("[make the {x} {c} and remove the {y}]", ("image",), "image_editing", {"source": 0}),
+        ("[turn the {x} {c}, then make the background {h}]", ("image",), "image_editing", {"source": 0}),
+        ("[remove the {x} and then add {b}]", ("image",), "image_editing", {"source": 0}),
+        ("[recolor the {x} to {c} and after that erase the {y}]", ("video",), "video_editing", {"source": 0}),
+        ("animate this: [first {d}, then {e}]", ("image",), "image_to_video", {"first_frame": 0}),
+        ("make [the {x} {k} {d} and then {e}]", ("image",), "image_to_video", {"first_frame": 0}),
+        ("what colour is the {x}, and then where is the {y}?", ("image",), "image_understanding", {}),
+        ("tell me what moves first and what moves then", ("video",), "video_understanding", {}),
+        ("what do i get if i draw {a} and then paint it {c}?", (), "text_understanding", {}),
     )  # fmt: skip
+    form, media, task, roles = rng.choice(forms)
     text = form.format(
         a=with_article(one), b=with_article(other), x=one, y=other, c=colour(rng), h=colour(rng), d=way, e=back,
         g=background(rng), k=rng.choice(VERBS),

@@ -233,7 +233,7 @@ def _missing(rng: random.Random) -> Example:
         )
         asks = slot == "source" and "{m" not in example.text
         if len(example.media) == 1 and "{m" not in example.text and (points or asks):
-            ends = example.roles.keys() == {"last_frame"}
+            ends = set(example.roles) == {"last_frame"}
             return Example(example.text, (), "", missing="last_frame" if ends else slot)
     return words_only(rng)
 

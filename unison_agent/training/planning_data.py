@@ -105,11 +105,11 @@ def fill(
         media=tuple(wrapper["media"]),
         task=steps[0].task,
         roles=steps[0].roles,
-        stated=steps[0].stated,
+        stated=dict(steps[0].stated),
         then=tuple(steps[1:]),
     )
     if _points_at_media(example) and rng.random() < _FORGOTTEN:
-        ends = example.roles.keys() == {"last_frame"}
+        ends = set(example.roles) == {"last_frame"}
         role: Slot = "last_frame" if ends else _ROLE_OF_TASK[example.task]
         example = Example(example.text, (), "needs_input", missing=role)
     elif example.task == "needs_input":
