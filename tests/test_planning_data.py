@@ -82,12 +82,12 @@ def test_words_that_are_all_of_the_request_are_left_out(request_: str):
 
 def test_a_plan_of_steps_is_nested_and_its_roles_are_handles():
     steps: list[dict[str, object]] = [
-            {"task": "image_reference_generation", "roles": {"references": [1, 0]}, "stated": {},
-             "prompt": "{m1} and {m0} in a garden"},
-            {"task": "image_to_video", "roles": {"first_frame": "step_1", "last_frame": 0},
-             "stated": {"duration_seconds": "{duration}"}, "prompt": "animate it"},
-            {"task": "image_understanding", "roles": {}, "stated": {}, "question": "is it good?"},
-        ]  # fmt: skip
+        {"task": "image_reference_generation", "roles": {"references": [1, 0]}, "stated": {},
+         "prompt": "{m1} and {m0} in a garden"},
+        {"task": "image_to_video", "roles": {"first_frame": "step_1", "last_frame": 0},
+         "stated": {"duration_seconds": "{duration}"}, "prompt": "animate it"},
+        {"task": "image_understanding", "roles": {}, "stated": {}, "question": "is it good?"},
+    ]  # fmt: skip
     wrapper = _wrapper(
         "put {m1} and {m0} in a garden, then animate it for {duration} seconds; is it good?",
         media=["image", "image"],
