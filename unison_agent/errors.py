@@ -11,6 +11,7 @@
     │   └── MediaLimitError           too many bytes, pixels, frames or seconds
     ├── PackError                   a tool pack is wrong (carries file, key and line)
     │   └── UnknownProfileError       no pack of that name
+    ├── ToolError                   a custom tool cannot be registered
     ├── WeightsError                weights are missing, damaged or of the wrong kind
     │   ├── DownloadError             they could not be fetched
     │   └── ConnectorMismatchError    a connector was trained for another model, layer or template
@@ -117,6 +118,10 @@ class PackError(UnisonError):
 
 class UnknownProfileError(PackError):
     """No pack of that name exists."""
+
+
+class ToolError(UnisonError, ValueError):
+    """A custom tool cannot be registered."""
 
 
 class WeightsError(UnisonError):

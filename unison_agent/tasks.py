@@ -1,17 +1,29 @@
-"""The language of tasks: requests, the 12 task calls, plans and what was granted.
+"""The language of tasks: requests, the 12 task calls and those of custom tools, plans and what was granted.
 
 It does not know how a plan is found, what a tool can do, or how pixels are made. Every model here is
 frozen and goes over the wire as JSON. A call carries only what a user can state; what is unstated is
 ``None`` here and left out of the JSON the understanding model writes.
 """
 
-from typing import Annotated, Literal, Self, get_args
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal, Self, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    TypeAdapter,
+    model_validator,
+)
 
 from unison_agent.errors import RequestError
 
 MediaKind = Literal["image", "video"]
+OutputKind = Literal["text", "image", "video"]
 Task = Literal[
     "text_understanding",
     "image_understanding",
@@ -39,6 +51,8 @@ Handle = Annotated[
     ),
 ]
 Words = Annotated[str, Field(min_length=1, max_length=8192)]
+ToolName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", examples=["crop"])]
+_HANDLE = re.compile(r"(image|video|step)_[1-9][0-9]*")
 
 
 class Wire(BaseModel):
@@ -193,6 +207,53 @@ TaskCall = Annotated[UnderstandingCall | ImageCall | VideoCall, Field(discrimina
 TASK_CALL: TypeAdapter[TaskCall] = TypeAdapter(TaskCall)
 
 
+class CustomCall(Wire):
+    """Run a tool that the user has registered."""
+
+    tool: ToolName
+    arguments: dict[str, JsonValue] = Field(
+        description="As the tool's own schema has them; media stand as handles."
+    )
+
+    @property
+    def task(self) -> str:
+        """The tool's name, where the other calls have their task."""
+        return self.tool
+
+    @property
+    def handles(self) -> tuple[str, ...]:
+        """All that reads like a handle in the arguments."""
+        return tuple(_handles(self.arguments))
+
+
+def _handles(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            if _HANDLE.fullmatch(value):
+                yield value
+        case Mapping():
+            for one in cast("Mapping[str, object]", value).values():
+                yield from _handles(one)
+        case list() | tuple():
+            for one in cast("list[object]", value):
+                yield from _handles(one)
+        case _:
+            pass
+
+
+def _form(value: object) -> str:
+    return "tool" if isinstance(value, CustomCall) or _names_tool(value) else "task"
+
+
+def _names_tool(value: object) -> bool:
+    return isinstance(value, Mapping) and "tool" in value and "task" not in value
+
+
+Call = Annotated[
+    Annotated[TaskCall, Tag("task")] | Annotated[CustomCall, Tag("tool")], Discriminator(_form)
+]
+
+
 # --- from a request to a plan --------------------------------------------------------------------
 
 
@@ -240,9 +301,9 @@ class Plan(Wire):
     """One or more calls, or what is missing; never both."""
 
     request: Request
-    steps: tuple[TaskCall, ...] = ()
+    steps: tuple[Call, ...] = ()
     missing: MissingInput | None = None
-    unsure: tuple[TaskCall, ...] = Field(
+    unsure: tuple[Call, ...] = Field(
         default=(), description="What was understood, where missing asks whether it is meant."
     )
     evidence: tuple[Evidence, ...] = ()
@@ -343,4 +404,15 @@ class GrantedVideo(Wire):
     adjustments: tuple[Adjustment, ...] = ()
 
 
-Granted = Annotated[GrantedAnswer | GrantedImage | GrantedVideo, Field(discriminator="output")]
+class GrantedCustom(Wire):
+    """What a custom tool has done: it grants what it is called with."""
+
+    output: Literal["custom"]
+    tool: ToolName
+    num_outputs: int = Field(ge=0, description="Pictures and clips that it made.")
+    adjustments: tuple[Adjustment, ...] = ()
+
+
+Granted = Annotated[
+    GrantedAnswer | GrantedImage | GrantedVideo | GrantedCustom, Field(discriminator="output")
+]

@@ -1,0 +1,338 @@
+"""The calls of custom tools in a request's grammar, and the same rules for text that was written without it.
+
+It knows what arguments may hold, what the request states and which handles there are; it does not know the
+task calls, nor how handles of earlier steps come about: they are handed in with a condition.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+from unison_agent.custom import CustomTool
+from unison_agent.custom_fields import (
+    Argument,
+    ChoiceField,
+    Field,
+    FreeField,
+    HandleField,
+    ListField,
+    NumberField,
+    ObjectField,
+    TextField,
+)
+from unison_agent.stated import Place, Stated
+from unison_agent.stated_numbers import canonical
+from unison_agent.tasks import MediaKind
+
+TOOL_KEY = "tool"
+ARGUMENTS_KEY = "arguments"
+_COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
+
+Handles: TypeAlias = Mapping[MediaKind, Sequence[tuple[str, str]]]
+"""Of each kind the handles, with the condition under which each is there; "" means always."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRules:
+    """One tool in a grammar.
+
+    Attributes:
+        call: What a call is made of, from the tool's name to the end of its arguments.
+        condition: When it can be called; "" means always.
+        after: The kinds of output right after which it can be called, whatever was made before.
+        lines: The rules that `call` names.
+    """
+
+    call: str
+    condition: str
+    after: frozenset[str]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A value in the grammar: the symbol that writes it, and when it can be written."""
+
+    symbol: str
+    condition: str = ""
+    after: frozenset[str] = frozenset({"text", "image", "video"})
+
+
+def tool_rules(tool: CustomTool, stated: Stated, handles: Handles) -> ToolRules | None:
+    """Return the rules of a tool's calls, or None where the request does not hold what it needs.
+
+    Args:
+        tool: The tool.
+        stated: What the request states.
+        handles: The media that there are, or may be once earlier steps have run.
+    """
+    rules = _Rules(tool.name, stated, handles)
+    arguments = rules.of(tool.parameters)
+    if arguments is None:
+        return None
+    head = _quoted(f'{json.dumps(tool.name)},"{ARGUMENTS_KEY}":')
+    call = f"{head} {arguments.symbol}"
+    return ToolRules(call, arguments.condition, arguments.after, tuple(rules.lines))
+
+
+class _Rules:
+    """Collects the rules of one tool."""
+
+    def __init__(self, name: str, stated: Stated, handles: Handles) -> None:
+        self.lines: list[str] = []
+        self._known: dict[str, str] = {}
+        self._name = name
+        self._stated = stated
+        self._handles = handles
+
+    def of(self, field: Field) -> _Part | None:
+        """Return what writes a value of the field; None when the request holds none."""
+        match field:
+            case HandleField():
+                return self._handle(field)
+            case NumberField():
+                return self._one_of([n for n in self._stated.numbers if field.admits(n)])
+            case ChoiceField():
+                said = [json.dumps(one, ensure_ascii=False) for one in _said(field, self._stated)]
+                return self._one_of(said)
+            case TextField():
+                return self._text(field)
+            case FreeField():
+                schema = {**json.loads(field.schema), "x-guidance": _COMPACT}
+                return _Part(self._rule([f"%json {json.dumps(schema)}"]))
+            case ListField(item=HandleField()):
+                return self._handle_list(field.item, field)
+            case ListField():
+                return self._list(field)
+            case ObjectField():
+                return self._object(field)
+
+    def _handle(self, field: HandleField) -> _Part | None:
+        there = self._there(field)
+        if not there:
+            return None
+        ways = [f"{_quoted(json.dumps(one))}{_if(condition)}" for one, condition in there]
+        return self._where(self._rule(ways), field)
+
+    def _handle_list(self, item: HandleField, field: ListField) -> _Part | None:
+        """Handles in order, none twice; those of steps come last."""
+        there = self._there(item)
+        attached = sum(not condition for _, condition in there)
+        least = max(field.least, 1)
+        # Of outputs that may not be there none can be counted on, but one where there is nothing else.
+        enough = attached >= least or (attached == 0 and least == 1 and there)
+        if not enough or field.most == 0:
+            return self._empty(field)
+        chain = self._chain(there, least, field.most, attached)
+        part = self._where(self._rule([f'"[" {chain} "]"']), item)
+        if field.least > 0:
+            return part
+        return _Part(self._rule(['"[]"', f"{part.symbol}{_if(part.condition)}"]))
+
+    def _chain(self, there: Sequence[tuple[str, str]], least: int, most: int, attached: int) -> str:
+        """Return the symbol of `least` to `most` handles, with a rule for each place and number taken."""
+        names: dict[tuple[int, int], str] = {}
+
+        def rule(place: int, taken: int) -> str:
+            if (place, taken) in names:
+                return names[place, taken]
+            ways = ['""'] if place == len(there) and taken >= least else []
+            if place < len(there):
+                handle, condition = there[place]
+                if taken < most:
+                    literal = _quoted(("," if taken else "") + json.dumps(handle))
+                    ways.append(f"{literal} {rule(place + 1, taken + 1)}{_if(condition)}")
+                enough = taken >= least or taken + attached - place - 1 >= least
+                if enough or (attached == 0 and place + 1 < len(there)):
+                    ways.append(rule(place + 1, taken))
+            names[place, taken] = self._rule(ways)
+            return names[place, taken]
+
+        return rule(0, 0)
+
+    def _list(self, field: ListField) -> _Part | None:
+        item = self.of(field.item) if field.most else None
+        if item is None:
+            return self._empty(field)
+        more = f'("," {item.symbol}){{{max(field.least, 1) - 1},{field.most - 1}}}'
+        filled = self._rule([f'"[" {item.symbol} {more} "]"'])
+        if field.least > 0:
+            return _Part(filled, item.condition, item.after)
+        return _Part(self._rule(['"[]"', f"{filled}{_if(item.condition)}"]))
+
+    def _empty(self, field: ListField) -> _Part | None:
+        return _Part('"[]"') if field.least == 0 else None
+
+    def _object(self, field: ObjectField) -> _Part | None:
+        parts = [(one, self.of(one.field)) for one in field.arguments]
+        if any(one.required and part is None for one, part in parts):
+            return None
+        written = [(one, part) for one, part in parts if part is not None]
+        needed = [part for one, part in written if one.required]
+        first, rest = '""', '""'
+        for one, part in reversed(written):
+            first, rest = (
+                self._fields(one, part, first, rest, comma=""),
+                self._fields(one, part, rest, rest, comma=","),
+            )
+        symbol = self._rule([f'"{{" {first} "}}"'])
+        after = frozenset({"text", "image", "video"}).intersection(*(one.after for one in needed))
+        return _Part(symbol, _both([one.condition for one in needed]), after)
+
+    def _fields(self, one: Argument, part: _Part, skipped: str, rest: str, *, comma: str) -> str:
+        """Return the symbol of an argument and all that come after it."""
+        key = _quoted(f"{comma}{json.dumps(one.name)}:")
+        follows = "" if rest == '""' else f" {rest}"
+        ways = [f"{key} {part.symbol}{follows}{_if(part.condition)}"]
+        return self._rule(ways if one.required else [skipped, *ways])
+
+    def _text(self, field: TextField) -> _Part | None:
+        if not any(piece != " " for piece in self._stated.pieces):
+            return None
+        least, most = field.shortest, field.longest
+        # Spans begin and end with no space.
+        form = f"[^ ][^\\n]{{{least - 2},{most - 2}}}[^ ]"
+        if least == 1:
+            form = "[^ ]" if most == 1 else f"[^ ]([^\\n]{{0,{most - 2}}}[^ ])?"
+        terminal = f"{self._name.upper()}_{len(self.lines)}"
+        self.lines.append(f"{terminal}: PIECES & /{form}/")
+        return _Part(f'"\\"" {terminal} "\\""')
+
+    def _one_of(self, literals: Sequence[str]) -> _Part | None:
+        return _Part(self._rule([*map(_quoted, literals)])) if literals else None
+
+    def _there(self, field: HandleField) -> list[tuple[str, str]]:
+        there = [one for kind in field.kinds for one in self._handles[kind]]
+        return sorted(there, key=lambda one: bool(one[1]))
+
+    def _where(self, symbol: str, field: HandleField) -> _Part:
+        conditions = [condition for _, condition in self._there(field)]
+        if "" in conditions:
+            return _Part(symbol)
+        return _Part(symbol, _either(conditions), frozenset(field.kinds))
+
+    def _rule(self, ways: Sequence[str]) -> str:
+        """Return the symbol of a rule; one that holds a condition hands on what was made before."""
+        handed_on = "::_" if any("::_" in way or "%if" in way for way in ways) else ""
+        body = "\n    | ".join(ways)
+        if body not in self._known:
+            self._known[body] = f"{self._name}_{len(self.lines)}{handed_on}"
+            self.lines.append(f"{self._known[body]}: {body}")
+        return self._known[body]
+
+
+class Ungrounded(ValueError):
+    """Arguments hold what the request does not."""
+
+
+def argument_places(
+    tool: CustomTool,
+    arguments: Mapping[str, object],
+    stated: Stated,
+    kinds: Mapping[str, MediaKind],
+) -> Iterator[tuple[str, tuple[Place, ...]]]:
+    """Yield for each argument that the request states its name, ``region.width`` where nested, and places.
+
+    Args:
+        tool: The tool.
+        arguments: As they were written.
+        stated: What the request states.
+        kinds: The handles that there are.
+
+    Raises:
+        ValueError: They do not fit the tool, or hold what the request does not.
+    """
+    tool.read(arguments)  # pyright: ignore[reportArgumentType] - JSON, as it was read
+    yield from _places(tool.parameters, arguments, "", stated, kinds)
+
+
+def _places(
+    field: Field, value: object, at: str, stated: Stated, kinds: Mapping[str, MediaKind]
+) -> Iterator[tuple[str, tuple[Place, ...]]]:
+    match field:
+        case ObjectField():
+            named = {one.name: one.field for one in field.arguments}
+            given = cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
+            if not isinstance(value, Mapping) or given.keys() - named.keys():
+                raise Ungrounded(f"{at or ARGUMENTS_KEY} must be an object of {', '.join(named)}")
+            for name, one in given.items():
+                below = f"{at}.{name}" if at else name
+                yield from _places(named[name], one, below, stated, kinds)
+        case ListField():
+            items = cast("Sequence[object]", value) if isinstance(value, list | tuple) else None
+            if items is None or not field.least <= len(items) <= field.most:
+                raise Ungrounded(f"{at} must be a list of {field.least} to {field.most}")
+            if isinstance(field.item, HandleField) and len(set(items)) != len(items):
+                raise Ungrounded(f"{at} must not name a medium twice, got {value!r}")
+            for number, item in enumerate(items, start=1):
+                yield from _places(field.item, item, f"{at}.{number}", stated, kinds)
+        case HandleField():
+            if not isinstance(value, str) or kinds.get(value) not in field.kinds:
+                wanted, there = " or ".join(field.kinds), ", ".join(kinds) or "nothing"
+                raise Ungrounded(
+                    f"{at} must be the handle of one {wanted}, got {value!r}; there: {there}"
+                )
+        case FreeField():
+            pass
+        case _:
+            if not (places := _stating(field, value, stated)):
+                raise Ungrounded(f"{at} must be what the request says, got {value!r}")
+            yield at, places
+
+
+def _stating(
+    field: NumberField | TextField | ChoiceField, value: object, stated: Stated
+) -> tuple[Place, ...]:
+    match field, value:
+        case NumberField(), bool():
+            return ()
+        case NumberField(), int() | float():
+            number = canonical(value)
+            return stated.numbers.get(number, ()) if field.admits(number) else ()
+        case ChoiceField(), str():
+            return _said(field, stated).get(value, ())
+        case TextField(), str() if field.shortest <= len(value) <= field.longest:
+            return stated.places(value)
+        case _:
+            return ()
+
+
+def _said(field: ChoiceField, stated: Stated) -> dict[str, tuple[Place, ...]]:
+    """Return the words of a choice that the request says, in any case, and where."""
+    lower = stated.text.lower()
+    found: dict[str, tuple[Place, ...]] = {}
+    for one in field.values:
+        words = one.lower().replace("_", " ")
+        places: list[Place] = []
+        at = lower.find(words)
+        while at >= 0:
+            if at in stated.edges and at + len(words) in stated.edges:
+                places.append((at, at + len(words)))
+            at = lower.find(words, at + 1)
+        if places:
+            found[one] = tuple(places)
+    return found
+
+
+def _both(conditions: Sequence[str]) -> str:
+    kept = list(dict.fromkeys(one for one in conditions if one))
+    return _joined("and", kept)
+
+
+def _either(conditions: Sequence[str]) -> str:
+    return _joined("or", list(dict.fromkeys(conditions)))
+
+
+def _joined(how: str, conditions: Sequence[str]) -> str:
+    if len(conditions) < 2:
+        return conditions[0] if conditions else ""
+    return f"{how}({conditions[0]}, {_joined(how, conditions[1:])})"
+
+
+def _if(condition: str) -> str:
+    return f" %if {condition}" if condition else ""
+
+
+def _quoted(literal: str) -> str:
+    return json.dumps(literal, ensure_ascii=False)
