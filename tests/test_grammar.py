@@ -1,16 +1,19 @@
 import json
 import random
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from llguidance import LLMatcher, LLTokenizer
 
+from unison_agent.errors import PlanningError
 from unison_agent.grammar import SLOTS, call_text, missing_text, plan_text, request_grammar
+from unison_agent.plan_reading import read_plan
 from unison_agent.stated import read_stated
-from unison_agent.stated_numbers import canonical
-from unison_agent.tasks import TASKS, Attachment
+from unison_agent.tasks import TASKS, Attachment, Request
 from unison_agent.training.planning_data import name_attachments, nano_sample, samples
 
+DATA = Path(__file__).parents[1] / "data" / "planning"
 ONE_IMAGE = name_attachments(("image",))
 ONE_VIDEO = name_attachments(("video",))
 
@@ -47,6 +50,15 @@ def test_calls_are_written_in_one_order():
         '{"task":"image_to_video","first_frame":"step_1","duration_seconds":2.5,"prompt":"it walks","then":'
         '{"task":"video_understanding","question":"Is it a cat?"}}}'
     )
+
+
+def is_plan(text: str, attachments: tuple[Attachment, ...], written: str) -> bool:
+    """Whether the check of written plans, which needs no grammar, takes exactly `written`."""
+    try:
+        read_plan(Request(text=text, attachments=attachments), written)
+    except PlanningError:
+        return False
+    return True
 
 
 def test_tasks_are_those_the_attachments_allow(byte_tokens: LLTokenizer):
@@ -89,6 +101,8 @@ def test_tasks_are_those_the_attachments_allow(byte_tokens: LLTokenizer):
 def test_roles_hold_only_what_is_attached(byte_tokens: LLTokenizer, written: str, expected: bool):
     attachments = name_attachments(("image", "video", "image"))
     assert admits(byte_tokens, "make it nicer", attachments, written) is expected
+    in_other_order = '["image_2","image_1"]' in written or '": "' in written
+    assert is_plan("make it nicer", attachments, written) is (expected or in_other_order)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +131,9 @@ def test_roles_hold_only_what_is_attached(byte_tokens: LLTokenizer, written: str
 def test_values_are_those_the_text_states(
     byte_tokens: LLTokenizer, text: str, written: str, expected: bool
 ):
-    assert admits(byte_tokens, text, (), f'{{"task":"text_to_image",{written}}}') is expected
+    call = f'{{"task":"text_to_image",{written}}}'
+    assert admits(byte_tokens, text, (), call) is expected
+    assert is_plan(text, (), call) is (expected or written == '"height":64,"width":64')
 
 
 def test_clip_values_belong_to_clips(byte_tokens: LLTokenizer):
@@ -125,6 +141,122 @@ def test_clip_values_belong_to_clips(byte_tokens: LLTokenizer):
     fields = '"num_frames":17,"duration_seconds":30,"fps":8'
     assert admits(byte_tokens, text, (), f'{{"task":"text_to_video",{fields}}}')
     assert not admits(byte_tokens, text, (), f'{{"task":"text_to_image",{fields}}}')
+
+
+def test_prompts_and_questions_are_words_of_the_request(byte_tokens: LLTokenizer):
+    text = 'please draw a "red" star\nat night, 64x64'
+
+    def prompt(words: str, task: str = "text_to_image", name: str = "prompt") -> bool:
+        return admits(byte_tokens, text, ONE_IMAGE, call_text(task, {name: words}))
+
+    assert prompt('a "red" star at night')
+    assert prompt("star")
+    assert prompt(" ".join(text.split()))
+    assert prompt("a", "image_understanding", "question")
+    assert not prompt("a", "image_understanding", "prompt")
+    assert not prompt("a", "text_to_image", "question")
+    assert not prompt("sta")
+    assert not prompt("star ")
+    assert not prompt("a red star")
+    assert not prompt("")
+    last = '{"task":"text_to_image","prompt":"star","width":64}'
+    assert not admits(byte_tokens, text, ONE_IMAGE, last)
+    assert not admits(byte_tokens, text, ONE_IMAGE, '{"task":"image_to_video","prompt":"star"}')
+
+
+def test_a_prompt_can_be_long_and_come_from_anywhere(byte_tokens: LLTokenizer):
+    text = "word " * 1500 + "a far away star"
+    assert admits(byte_tokens, text, (), call_text("text_to_image", {"prompt": "far away star"}))
+    most = ("word " * 400).strip()
+    assert admits(byte_tokens, text, (), call_text("text_to_image", {"prompt": most}))
+    assert not admits(byte_tokens, text, (), call_text("text_to_image", {"prompt": f"{most} word"}))
+
+
+def test_signs_that_belong_together_are_not_cut(byte_tokens: LLTokenizer):
+    for whole, part in (("हिन्दी", "हिन"), ("👩‍🚀", "👩"), ("e\u0301te\u0301", "e"), ("☀️", "☀")):
+        text = f"draw {whole} now"
+        assert admits(byte_tokens, text, (), call_text("text_to_image", {"prompt": whole}))
+        assert not admits(byte_tokens, text, (), call_text("text_to_image", {"prompt": part}))
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ("text_to_image > image_to_video first_frame step_1", True),
+        ("text_to_video > image_to_video first_frame step_1", False),
+        ("text_to_video > video_editing source step_1", True),
+        ("text_to_image > video_editing source step_1", False),
+        ("text_to_image > image_editing source step_2", False),
+        ("text_to_image > image_editing source step_1 > image_to_video first_frame step_2", True),
+        ("text_to_image > image_editing source step_1 > image_to_video last_frame step_1", True),
+        ("text_to_image > text_to_video > video_editing source step_2 mask step_1", True),
+        ("text_to_image > text_to_video > video_editing source step_2 mask step_2", False),
+        ("text_to_image > text_to_video > image_editing source step_1 mask step_2", False),
+        ("text_to_image > image_editing source image_1 mask step_1", True),
+        ("text_to_image > image_editing source step_1 mask image_1", True),
+        ("text_to_image > text_to_image > image_editing source step_1 mask step_1", False),
+        ("text_understanding > text_to_image > image_editing source step_2", True),
+        ("text_understanding > text_to_image > image_editing source step_1", False),
+        ("text_to_image > image_understanding > text_understanding", True),
+        ("text_to_video > video_understanding", True),
+        ("text_to_image > video_understanding", False),
+        ("text_to_image > text_to_image > text_to_image > text_to_image", False),
+        ("image_editing source step_1", False),
+    ],
+)
+def test_steps_use_what_earlier_steps_make(byte_tokens: LLTokenizer, steps: str, expected: bool):
+    calls: list[tuple[str, dict[str, str]]] = []
+    for step in steps.split(" > "):
+        task, *roles = step.split()
+        calls.append((task, dict(zip(roles[::2], roles[1::2], strict=True))))
+    text, written = "first draw this, then that, then more", plan_text(calls)
+    assert admits(byte_tokens, text, ONE_IMAGE, written) is expected
+    assert is_plan(text, ONE_IMAGE, written) is expected
+
+
+@pytest.mark.parametrize(
+    ("references", "expected"),
+    [
+        (["step_1"], True),
+        (["step_1", "step_2"], True),
+        (["image_1", "step_2"], True),
+        (["image_1", "image_2", "step_1", "step_2"], True),
+        (["step_1", "step_1"], False),
+        (["image_1", "step_1", "step_1"], False),
+        (["step_3"], False),
+        ([], False),
+    ],
+)
+def test_references_may_be_steps(byte_tokens: LLTokenizer, references: list[str], expected: bool):
+    last = ("video_reference_generation", {"references": references})
+    written = plan_text([("text_to_image", {}), ("text_to_image", {}), last])
+    attachments = name_attachments(("image", "image"))
+    assert admits(byte_tokens, "one, two and three", attachments, written) is expected
+    assert is_plan("one, two and three", attachments, written) is expected
+
+
+def test_only_words_for_two_wishes_allow_two_steps(byte_tokens: LLTokenizer):
+    written = plan_text([("text_to_image", {}), ("image_to_video", {"first_frame": "step_1"})])
+    assert not admits(byte_tokens, "a red star on a blue background.", (), written)
+    for text in (
+        "a star and animate it",
+        "a star. Animate it",
+        "a star -> clip",
+        "画一只猫然后让它跑",
+    ):
+        assert admits(byte_tokens, text, (), written)
+
+
+def test_every_plan_of_several_steps_in_the_data_has_words_for_it():
+    lines = [
+        line
+        for path in sorted(DATA.glob("*.jsonl"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if '"steps_plan"' in line
+    ]
+    unheard = [line for line in lines if not read_stated(json.loads(line)["request"]).several]
+    assert len(lines) > 250
+    assert not unheard
 
 
 def test_target_is_words_of_the_request(byte_tokens: LLTokenizer):
@@ -194,36 +326,3 @@ def test_training_answers_are_admitted(byte_tokens: LLTokenizer):
         if not admits(byte_tokens, sample.request.text, sample.request.attachments, sample.answer)
     ]
     assert len(refused) <= 5, refused
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("sixty-four by nine hundred and two", {"64", "902"}),
-        ("two thousand and five", {"2005"}),
-        ("half a minute", {"30"}),
-        ("3 minutes", {"3", "180"}),
-        ("1,024 px", {"1024", "1.024"}),
-        ("7,5", {"75", "7.5"}),
-        ("drei Bilder", {"3"}),
-        ("两张", {"2"}),
-        ("٦٤", {"64"}),
-        ("500 ms", {"500", "0.5"}),
-        ("nothing", set[str]()),
-    ],
-)
-def test_numbers(text: str, expected: set[str]):
-    assert expected <= set(read_stated(text).numbers)
-
-
-def test_ratios_and_shapes():
-    assert tuple(read_stated("sixteen by nine").aspect_ratios) == ("16:9",)
-    assert tuple(read_stated("2.39 to 1").aspect_ratios) == ("2.39:1",)
-    assert not read_stated("1024x768").aspect_ratios
-    assert tuple(read_stated("a tall portrait, upright").aspect_ratios) == ("portrait",)
-
-
-def test_canonical_numbers_are_json():
-    for value, text in ((2.0, "2"), (2.50, "2.5"), ("1000000", "1000000"), (0, "0")):
-        assert canonical(value) == text
-        assert json.loads(text) == float(value)

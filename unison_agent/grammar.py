@@ -185,24 +185,19 @@ class _Roles:
 
     def _references(self) -> Iterator[str]:
         """Yield the rules of one or more references in order, without repeats, steps last."""
-        first, second = (_if(f"bit_set({bit})") for bit in _STEP_BITS["image"])
-        names = [json.dumps(f"step_{step}") for step in (1, 2)]
-        ways = ["attached_1 more_references::_"] if self._images else []
-        more, last = ['""'], ['""']
-        if self._steps:
-            ways += [
-                f"{_quoted(names[0])} last_reference::_{first}",
-                f"{_quoted(names[1])}{second}",
-            ]
-            last.append(f"{_quoted(',' + names[1])}{second}")
-            more += [f"{_quoted(',' + names[0])} last_reference::_{first}", last[1]]
-        yield from _rule("references::_", ways)
-        yield from _rule("more_references::_", more)
-        yield from _rule("last_reference::_", last)
-        for place, handle in enumerate(self._images, start=1):
-            literal, rest = _quoted(json.dumps(handle)), f"attached_{place + 1}"
-            ways = [f'{literal} ("," {rest})?', rest] if place < len(self._images) else [literal]
-            yield from _rule(f"attached_{place}", ways)
+        # A comma and its handle are one literal: no literal may begin another, or the lexer takes the longer.
+        handles = [*self._numbered("image")]
+        for place, (handle, _, conditions) in enumerate(handles, start=1):
+            name = json.dumps(handle)
+            then, skip = f"more_{place + 1}::_", f"reference_{place + 1}::_"
+            first = [f"{_quoted(name)} {then}{_if(*conditions)}"]
+            yield from _rule(
+                f"reference_{place}::_", first if place == len(handles) else [*first, skip]
+            )
+            yield from _rule(
+                f"more_{place}::_", [f"{_quoted(',' + name)} {then}{_if(*conditions)}", then]
+            )
+        yield from _rule(f"more_{len(handles) + 1}::_", ['""'])
 
 
 def _roles_of(task: Task, values: Mapping[str, str]) -> str:
@@ -216,7 +211,7 @@ def _roles_of(task: Task, values: Mapping[str, str]) -> str:
         case "image_controllable_generation" | "video_controllable_generation":
             return f"control_{kind}::_ {_optional(('control_type',), values)}"
         case "image_reference_generation" | "video_reference_generation":
-            return f'{_quoted(_key("references") + "[")} references::_ "]"'
+            return f'{_quoted(_key("references") + "[")} reference_1::_ "]"'
         case _:
             return ""
 
