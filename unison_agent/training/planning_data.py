@@ -159,7 +159,9 @@ def nano_sample(rng: random.Random) -> Sample:
     return _finish(make_plan(rng) if rng.random() < _NANO_PLANS else make_example(rng), "nano")
 
 
-def samples(part: Part, seed: int, *, nano_share: float = 0.3) -> Iterator[Sample]:
+def samples(
+    part: Part, seed: int, *, nano_share: float = 0.3, tool_share: float = 0.0
+) -> Iterator[Sample]:
     """Yield samples without end: the wrappers in a new order each round, icon scenes in between.
 
     Args:
@@ -167,16 +169,21 @@ def samples(part: Part, seed: int, *, nano_share: float = 0.3) -> Iterator[Sampl
             that say what is seldom said come more than once a round.
         seed: Two iterators of one seed yield the same samples.
         nano_share: Share of icon-scene requests.
+        tool_share: Share of requests that come with tools of the user's own, which may be calls of those: 0.05
+            for training, none where every answer has to be a plan of tasks.
     """
+    from unison_agent.training.tool_requests import tool_samples  # it makes samples of this module
+
     rng = random.Random(f"{part}-{seed}")
     wrappers, contents = load_wrappers(part), load_contents()
     if part == "train":
         wrappers = [one for one in wrappers for _ in range(times(one[1]))]
+    with_tools = tool_samples(part, rng)
     while True:
         rng.shuffle(wrappers)
         for origin, wrapper in wrappers:
-            while rng.random() < nano_share:
-                yield nano_sample(rng)
+            while (drawn := rng.random()) < nano_share + tool_share:
+                yield nano_sample(rng) if drawn < nano_share else next(with_tools)
             yield fill(wrapper, contents, rng, origin)
 
 
