@@ -2,11 +2,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
+from pydantic import JsonValue
 
 from unison_agent.batch import TOGETHER, Line, Refused, plan_lines, read_line
 from unison_agent.errors import PlanningError
 from unison_agent.progress import ProgressEvent
-from unison_agent.tasks import TASK_CALL, MissingInput, Plan, Request
+from unison_agent.tasks import TASK_CALL, CustomCall, MissingInput, Plan, Request
 
 Fields = Mapping[str, object]
 
@@ -74,10 +75,11 @@ def test_a_call_has_media_as_places_and_only_what_is_stated():
     (entry,) = answers(
         Scripted(edits), line(id="a", request="recolor the car", media=["image", "video", "image"])
     )
+    assert '"fps": 8.0' not in json.dumps(entry)
     assert entry == {
         "id": "a",
         "task": "video_editing",
-        "fields": {"source": 1, "mask": 2, "target": "car", "fps": 8.0},
+        "fields": {"source": 1, "mask": 2, "target": "car", "fps": 8},
     }
 
 
@@ -106,6 +108,16 @@ def test_several_steps_are_all_told_and_outputs_keep_their_names():
     first = {"task": "text_to_image", "fields": {"prompt": "a cat"}}
     then = {"task": "image_to_video", "fields": {"first_frame": "step_1", "prompt": "animate it"}}
     assert entry == {"id": 1, **first, "steps": [first, then]}
+
+
+def test_a_custom_tool_stands_under_its_name_with_its_arguments():
+    def crops(request: Request) -> Plan:
+        arguments: dict[str, JsonValue] = {"of": ["image_1", "step_1"], "size": {"width": 64.0}}
+        return Plan(request=request, steps=(CustomCall(tool="crop", arguments=arguments),))
+
+    (entry,) = answers(Scripted(crops), line(media=["video", "image"]))
+    fields = {"of": [1, "step_1"], "size": {"width": 64.0}}
+    assert entry == {"id": 1, "task": "crop", "fields": fields}
 
 
 def test_missing_input_names_the_slot():

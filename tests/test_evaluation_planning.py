@@ -26,7 +26,7 @@ from unison_agent.evaluation.planning_cases import (
 from unison_agent.evaluation.planning_report import document, tables
 from unison_agent.evaluation.planning_run import run
 from unison_agent.progress import ProgressEvent
-from unison_agent.tasks import TASK_CALL, MissingInput, Plan, Request
+from unison_agent.tasks import TASK_CALL, CustomCall, MissingInput, Plan, Request
 
 
 def case(
@@ -118,6 +118,8 @@ def test_a_plan_is_compared_without_words_that_are_the_whole_request():
     assert steps_of(Plan(request=request, steps=(whole,))) == (Step("text_to_image", {"seed": 7}),)
     part = TASK_CALL.validate_python({"task": "text_to_image", "prompt": "a star"})
     assert steps_of(Plan(request=request, steps=(part,)))[0].fields == {"prompt": "a star"}
+    custom = CustomCall(tool="crop", arguments={"image": "image_1"})
+    assert steps_of(Plan(request=request, steps=(custom,))) == (Step("crop", {"image": "image_1"}),)
     missing = Plan(request=request, missing=MissingInput(slot="mask", question="Which?"))
     assert steps_of(missing) == (Step("needs_input", {"slot": "mask"}),)
 

@@ -21,7 +21,7 @@ from unison_agent.media import MediaSet
 from unison_agent.planner import make_request
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.router.roles import roles
-from unison_agent.tasks import MediaKind, Plan, Request, TaskCall
+from unison_agent.tasks import Call, CustomCall, MediaKind, Plan, Request
 
 TOGETHER = 16  # requests that are planned at once
 _MARK = re.compile(r"<(IMG|VID)PAD>")
@@ -240,20 +240,19 @@ def _plan(request: Request, plan: Callable[[Request], Plan]) -> Plan | UnisonErr
         return error
 
 
-def _fields(line: Line, call: TaskCall) -> dict[str, object]:
+def _fields(line: Line, call: Call) -> dict[str, object]:
+    places = {a.handle: place for place, a in enumerate(line.request.attachments)}
+    if isinstance(call, CustomCall):
+        return cast("dict[str, object]", _with_places(call.arguments, places))
     stated = cast(
         "dict[str, object]", call.model_dump(mode="json", exclude_none=True, exclude={"task"})
     )
-    places = {a.handle: place for place, a in enumerate(line.request.attachments)}
-    references: list[int | str] = []
+    for name, value in stated.items():
+        if isinstance(value, float) and value.is_integer():
+            stated[name] = int(value)  # as it was written
     for role in roles(call):
         # The output of an earlier step keeps its name.
-        place = places.get(role.handle, role.handle)
-        if role.name == "references":
-            references.append(place)
-            stated["references"] = references
-        else:
-            stated[role.name] = place
+        stated[role.name] = _with_places(stated[role.name], places)
     for name in ("prompt", "question"):
         if stated.get(name) == line.request.text:
             del stated[name]
@@ -262,6 +261,31 @@ def _fields(line: Line, call: TaskCall) -> dict[str, object]:
             stated[name] = line.as_said(str(stated[name]))
     order = [*FIELD_ORDER, *(name for name in stated if name not in FIELD_ORDER)]
     return {name: stated[name] for name in order if name in stated}
+
+
+def _placed(value: object, places: Mapping[str, int]) -> object:
+    """Return an argument of a custom tool with the places of attachments instead of handles."""
+    match value:
+        case str():
+            return places.get(value, value)
+        case list():
+            return [_placed(one, places) for one in cast("list[object]", value)]
+        case _:
+            return value
+
+
+def _with_places(value: object, places: Mapping[str, int]) -> object:
+    """Return a value with places instead of the handles of attachments, at any depth."""
+    match value:
+        case str():
+            return places.get(value, value)
+        case list():
+            return [_with_places(one, places) for one in cast("list[object]", value)]
+        case dict():
+            items = cast("dict[str, object]", value).items()
+            return {name: _with_places(one, places) for name, one in items}
+        case _:
+            return value
 
 
 def _json(entry: Mapping[str, object]) -> str:

@@ -68,7 +68,7 @@ def planning(
         return
     console = _wide_console()
     for part in tables(found, mistakes=mistakes):
-        console.print(part)
+        console.print(part, soft_wrap=isinstance(part, str))  # a line to copy stays one line
 
 
 @evaluate.command()

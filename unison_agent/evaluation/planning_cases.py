@@ -17,7 +17,7 @@ from unison_agent.batch import request_of
 from unison_agent.errors import RequestError
 from unison_agent.grammar import SLOTS
 from unison_agent.router.roles import roles
-from unison_agent.tasks import TASK_CALL, MediaKind, Plan, Request, TaskCall
+from unison_agent.tasks import TASK_CALL, Call, CustomCall, MediaKind, Plan, Request
 
 FieldValue: TypeAlias = str | int | float | tuple[str, ...]
 
@@ -147,7 +147,9 @@ def steps_of(plan: Plan) -> tuple[Step, ...]:
     return tuple(_step(call, plan.request) for call in plan.steps)
 
 
-def _step(call: TaskCall, request: Request) -> Step:
+def _step(call: Call, request: Request) -> Step:
+    if isinstance(call, CustomCall):
+        return Step(call.tool, cast("Mapping[str, FieldValue]", call.arguments))
     fields = call.model_dump(exclude_none=True, exclude={"task"})
     for name in WORDS:
         if fields.get(name) == request.text:
