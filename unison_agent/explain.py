@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from rich.text import Text
 
-from unison_agent.tasks import Evidence, Plan, Task, TaskCall
+from unison_agent.tasks import Call, CustomCall, Evidence, Plan, Task
 from unison_agent.wording import call_words
 
 _TASK_WORDS: dict[Task, str] = {
@@ -44,7 +44,7 @@ _LONGEST_QUOTE = 80
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-def reading_words(steps: Sequence[TaskCall]) -> str:
+def reading_words(steps: Sequence[Call]) -> str:
     """Return what calls do in plain words: ``make an image (width 64) of "a red star", then ...``."""
     return ", then ".join(_call_line(call, quote=True) for call in steps)
 
@@ -91,7 +91,10 @@ class Explanation:
             yield Text(f"confidence {plan.confidence:.0%}", "dim")
 
 
-def _call_line(call: TaskCall, *, quote: bool) -> str:
+def _call_line(call: Call, *, quote: bool) -> str:
+    if isinstance(call, CustomCall):
+        arguments = ", ".join(f"{name} {value}" for name, value in call.arguments.items())
+        return f"run {call.tool}" + (f" ({arguments})" if arguments else "")
     values = call_words(call)
     line = _TASK_WORDS[call.task] + (f" ({values})" if values else "")
     words: str = getattr(call, "prompt", getattr(call, "question", ""))

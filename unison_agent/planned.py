@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from unison_agent.explain import Explanation
 from unison_agent.media import MediaSet
 from unison_agent.result import Timings
-from unison_agent.tasks import MissingInput, Plan, TaskCall
+from unison_agent.tasks import Call, MissingInput, Plan
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -23,7 +23,7 @@ class Planned:
     timings: Timings = field(default_factory=Timings)
 
     @property
-    def steps(self) -> tuple[TaskCall, ...]:
+    def steps(self) -> tuple[Call, ...]:
         """The calls, in order; none when something is missing."""
         return self.plan.steps
 

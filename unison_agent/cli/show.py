@@ -8,7 +8,8 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from unison_agent.tasks import TASKS, Adjustment, Plan, TaskCall
+from unison_agent.explain import Explanation
+from unison_agent.tasks import TASKS, Adjustment, Call, Plan
 from unison_agent.wording import call_words, granted_words
 
 if TYPE_CHECKING:
@@ -18,14 +19,21 @@ if TYPE_CHECKING:
     from unison_agent.result import Result, Timings
 
 
-def plan_lines(plan: Plan) -> list[str]:
-    """Return one line a step, or the question that must be answered first (rich markup)."""
+def plan_lines(plan: Plan, *, marked: bool = True) -> list[str]:
+    """Return one line a step, or the question that must be answered first (rich markup).
+
+    Args:
+        plan: What to show.
+        marked: Begin with the request, where any of its words state a value: they are marked.
+    """
+    lines = [Explanation(plan).request().markup] if marked and plan.evidence else []
     if plan.missing is not None:
-        return [f"[yellow]missing[/] {escape(plan.missing.slot)}: {escape(plan.missing.question)}"]
-    return [_step_line(number, call) for number, call in enumerate(plan.steps, start=1)]
+        question = escape(plan.missing.question)
+        return [*lines, f"[yellow]missing[/] {escape(plan.missing.slot)}: {question}"]
+    return [*lines, *(_step_line(number, call) for number, call in enumerate(plan.steps, start=1))]
 
 
-def _step_line(number: int, call: TaskCall) -> str:
+def _step_line(number: int, call: Call) -> str:
     words = call_words(call)
     return f"[bold cyan]step {number}[/] [bold]{call.task}[/]  {escape(words)}".rstrip()
 
@@ -66,6 +74,7 @@ def timing_words(timings: "Timings") -> str:
         "denoise": timings.denoise_seconds,
         "decode": timings.decode_seconds,
         "answer": timings.answer_seconds,
+        "tool": timings.tool_seconds,
     }
     words = [f"{name} {seconds:.2f} s" for name, seconds in stages.items() if seconds >= 0.005]
     return ", ".join([*words, f"total {timings.total_seconds:.2f} s"])
@@ -137,7 +146,7 @@ def outcome_lines(outcome: "Outcome") -> list[str]:
     attached = "".join(f" [dim]+ {escape(name)}[/]" for name in outcome.sample.attached)
     lines = [f'[bold]"{escape(outcome.sample.text)}"[/]{attached}']
     if outcome.plan is not None:
-        lines += plan_lines(outcome.plan)
+        lines += plan_lines(outcome.plan, marked=False)
     if outcome.error is not None:
         return [*lines, f"[bold red]failed[/] {escape(str(outcome.error))}", ""]
     if not outcome.as_expected:
