@@ -19,7 +19,7 @@ from unison_agent.errors import (
 )
 from unison_agent.media import MediaSet
 from unison_agent.packs import load_pack
-from unison_agent.planner import Planner
+from unison_agent.planner import Calibration, Planner
 from unison_agent.progress import Progress, ProgressEvent, Stage, silent
 from unison_agent.router import AdapterTool, Lazy, Router
 from unison_agent.tasks import Attachment, Plan, Request, TextToImage
@@ -92,6 +92,48 @@ def test_planning_needs_the_kinds_only_and_running_the_files() -> None:
     assert unison.run(planned, [RED]).image.height == 64
 
 
+def test_several_requests_are_planned_at_once() -> None:
+    unison, adapter, writer = make(STAR, TURN)
+    first, second = unison.plan_batch(["a star", "Turn the star green"], [[], [RED]])
+    assert [call.task for call in (*first.steps, *second.steps)] == [
+        "text_to_image",
+        "image_editing",
+    ]
+    assert len(writer.prompts) == 2
+    assert adapter.calls == []
+    assert first.timings == second.timings
+    assert first.timings.plan_seconds > 0
+    assert unison.run(second).image.height == 64
+    assert unison.plan_batch([]) == []
+    for texts, media in (("a star", ()), (["a star"], [[], []])):
+        with pytest.raises(RequestError, match="as many lists of media"):
+            unison.plan_batch(texts, media)
+    with pytest.raises(RequestError, match="no words"):
+        unison.plan_batch(["a star", " "])
+
+
+def test_an_unsure_plan_is_confirmed_and_run() -> None:
+    writer = ScriptedWriter(STAR, confidence=0.1)
+    tools = [AdapterTool(spec, EchoAdapter()) for spec in load_pack("nano").tools]
+    unison = Unison(Planner(writer, Calibration(slope=1, intercept=0)), Router(tools))
+    assert unison.plan("a star").missing is None
+    planned = unison.plan("a star", min_confidence=0.5)
+    assert planned.missing is not None
+    assert "I read this as: make an image" in planned.missing.question
+    with pytest.raises(MissingInputError, match="Is that what you mean"):
+        unison.run(planned)
+    assert unison.run(planned.confirmed()).image.width == 64
+    assert unison.plan_batch(["a star"], min_confidence=0.5)[0].plan == planned.plan
+    with pytest.raises(RequestError, match="no calibration"):
+        make(STAR)[0].plan("a star", min_confidence=0.5)
+
+
+def test_forty_attachments() -> None:
+    unison, _, _ = make({"task": "image_editing", "source": "image_40", "target": "star"})
+    planned = unison.plan("Turn the star green", MediaSet.of_kinds(*["image"] * 40))
+    assert len(planned.plan.request.attachments) == 40
+
+
 def test_a_plan_of_ones_own() -> None:
     unison, _, writer = make()
     call = TextToImage(task="text_to_image", prompt="a star", num_outputs=2)
@@ -125,6 +167,8 @@ def test_the_seed_and_the_mode_of_a_run() -> None:
         ("", "no words"),
         (" \n", "no words"),
         ("a" * 8193, "8193 characters; at most 8192"),
+        ("a" * 100_000, "100000 characters; at most 8192"),
+        ("a star\ud800", "half of a pair"),
         (b"a star", "A request is text, got bytes"),
         (None, "A request is text, got NoneType"),
         (["a star"], "A request is text, got list"),
