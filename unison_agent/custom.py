@@ -17,19 +17,24 @@ A pydantic model (or a bare JSON Schema) says what the function takes. `ImageHan
 """
 
 import inspect
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, Any, Literal, TypeVar, cast, get_args, get_type_hints
+from typing import Annotated, TypeVar, cast, get_args, get_type_hints
 
 import PIL.Image
 from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic import Field as PydanticField
 from pydantic.errors import PydanticInvalidForJsonSchema
 
-from unison_agent.custom_fields import ObjectField, Schema, may_be_null, read_arguments_schema
+from unison_agent.custom_fields import (
+    ObjectField,
+    Schema,
+    handles_in,
+    may_be_null,
+    read_arguments_schema,
+)
 from unison_agent.errors import (
     GenerationError,
     MissingDependencyError,
@@ -38,7 +43,7 @@ from unison_agent.errors import (
     ToolError,
 )
 from unison_agent.media import Image, MediaSet, Medium, Video
-from unison_agent.tasks import TASKS, CustomCall, OutputKind
+from unison_agent.tasks import TASKS, CustomCall, MediaKind, OutputKind
 
 T = TypeVar("T")
 ImageHandle = Annotated[str, PydanticField(json_schema_extra={"x-media": "image"})]
@@ -96,6 +101,12 @@ class CustomTool:
         # What may be null is left out of a plan, also where the model requires it.
         absent = {name: None for name in required if may_be_null(named.get(name))}
         return self._validate({**absent, **arguments})
+
+    def roles(
+        self, arguments: Mapping[str, JsonValue]
+    ) -> Iterable[tuple[str, str, tuple[MediaKind, ...]]]:
+        """Return for each handle the name of its argument, the handle, and the kinds it may be."""
+        return handles_in(self.parameters, arguments)
 
     def run(self, call: CustomCall, media: MediaSet) -> tuple[tuple[Medium, ...], str | None]:
         """Carry out a call; return the media and the text that the function made.
@@ -260,14 +271,14 @@ def _output(name: str, function: Function) -> OutputKind:
         returned = cast("object", get_type_hints(function).get("return"))
     except (NameError, TypeError):  # names that are only imported for type checking
         returned = None
-    kinds = {_KINDS[part] for part in _parts(returned) if part in _KINDS}
-    media = kinds - {"text"}
-    if not kinds or len(media) > 1:
+    kinds: list[OutputKind] = [_KINDS[part] for part in _parts(returned) if part in _KINDS]
+    media: list[OutputKind] = [kind for kind in kinds if kind != "text"]
+    if not kinds or len(set(media)) > 1:
         raise ToolError(
             f"{name}: the function does not say what it makes.",
             hint='Annotate what it returns, or pass output="image", "video" or "text".',
         )
-    return next(iter(media or kinds))
+    return (media or kinds)[0]
 
 
 def _parts(annotation: object) -> Iterable[object]:

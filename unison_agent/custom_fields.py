@@ -8,7 +8,7 @@ request says. Any other string is a span of the request.
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
@@ -109,8 +109,8 @@ Field: TypeAlias = (
 Schema: TypeAlias = Mapping[str, object]
 
 _SAYS_NOTHING = frozenset(
-    "title description default examples deprecated readOnly writeOnly $comment $schema $id $defs "
-    "definitions nullable".split()
+    {"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"}
+    | {"$comment", "$schema", "$id", "$defs", "definitions"}
 )
 _NUMBER = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
 _ALLOWED: dict[str, frozenset[str]] = {
@@ -185,19 +185,20 @@ class _Reader:
             found = cast("Schema", schema)
             options = _without_null(found)
             if isinstance(reference := found.get("$ref"), str):
-                target: object = self._root
-                for part in reference.removeprefix("#/").split("/"):
-                    target = (
-                        cast("Schema", target).get(part) if isinstance(target, Mapping) else None
-                    )
-                if not reference.startswith("#/") or target is None:
-                    raise self._wrong(at, f"refers to {reference!r}, which is not in the schema")
-                schema = target
+                schema = self._referred(reference, at)
             elif options is not None and len(options) == 1:
                 schema = options[0]
             else:
                 return found
         raise self._wrong(at, "refers to itself")
+
+    def _referred(self, reference: str, at: str) -> object:
+        target: object = self._root if reference.startswith("#/") else None
+        for part in reference.removeprefix("#/").split("/"):
+            target = cast("Schema", target).get(part) if isinstance(target, dict) else None
+        if target is None:
+            raise self._wrong(at, f"refers to {reference!r}, which is not in the schema")
+        return target
 
     def _choice(self, schema: Schema, at: str) -> "Field":
         self._check_keywords(schema, frozenset({"type", "enum", "const", "x-stated"}), at)
@@ -221,7 +222,7 @@ class _Reader:
         return _free({"anyOf": free})
 
     def _object(self, schema: Schema, at: str, depth: int) -> ObjectField:
-        properties = schema.get("properties") or {}
+        properties: object = schema.get("properties") or {}
         extra = schema.get("additionalProperties", False)
         if not isinstance(properties, Mapping) or isinstance(extra, Mapping):
             raise self._wrong(at, "has names that the schema does not list (additionalProperties)")
@@ -302,6 +303,26 @@ class _Reader:
 
     def _wrong(self, at: str, reason: str, hint: str | None = None) -> ToolError:
         return ToolError(f"{self._tool}: {at} {reason}.", hint=hint)
+
+
+def handles_in(
+    field: "Field", value: object, at: str = ""
+) -> Iterator[tuple[str, str, tuple[MediaKind, ...]]]:
+    """Yield for each handle in arguments the name of its argument, the handle, and the kinds it may be."""
+    match field, value:
+        case HandleField(), str():
+            yield at, value, field.kinds
+        case ListField(), list() | tuple():
+            for item in cast("Sequence[object]", value):
+                yield from handles_in(field.item, item, at)
+        case ObjectField(), Mapping():
+            given = cast("Mapping[str, object]", value)
+            for one in field.arguments:
+                if one.name in given:
+                    below = f"{at}.{one.name}" if at else one.name
+                    yield from handles_in(one.field, given[one.name], below)
+        case _:
+            pass
 
 
 def may_be_null(schema: object) -> bool:

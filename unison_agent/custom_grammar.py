@@ -101,8 +101,8 @@ class _Rules:
             case FreeField():
                 schema = {**json.loads(field.schema), "x-guidance": _COMPACT}
                 return _Part(self._rule([f"%json {json.dumps(schema)}"]))
-            case ListField(item=HandleField()):
-                return self._handle_list(field.item, field)
+            case ListField(item=HandleField() as item):
+                return self._handle_list(item, field)
             case ListField():
                 return self._list(field)
             case ObjectField():
@@ -222,7 +222,7 @@ class _Rules:
         return self._known[body]
 
 
-class Ungrounded(ValueError):
+class UngroundedError(ValueError):
     """Arguments hold what the request does not."""
 
 
@@ -253,31 +253,35 @@ def _places(
     match field:
         case ObjectField():
             named = {one.name: one.field for one in field.arguments}
-            given = cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
-            if not isinstance(value, Mapping) or given.keys() - named.keys():
-                raise Ungrounded(f"{at or ARGUMENTS_KEY} must be an object of {', '.join(named)}")
+            if not isinstance(value, Mapping):
+                raise UngroundedError(f"{at or ARGUMENTS_KEY} must be an object, got {value!r}")
+            given = cast("Mapping[str, object]", value)
+            if given.keys() - named.keys():
+                raise UngroundedError(
+                    f"{at or ARGUMENTS_KEY} must be an object of {', '.join(named)}"
+                )
             for name, one in given.items():
                 below = f"{at}.{name}" if at else name
                 yield from _places(named[name], one, below, stated, kinds)
         case ListField():
             items = cast("Sequence[object]", value) if isinstance(value, list | tuple) else None
             if items is None or not field.least <= len(items) <= field.most:
-                raise Ungrounded(f"{at} must be a list of {field.least} to {field.most}")
+                raise UngroundedError(f"{at} must be a list of {field.least} to {field.most}")
             if isinstance(field.item, HandleField) and len(set(items)) != len(items):
-                raise Ungrounded(f"{at} must not name a medium twice, got {value!r}")
+                raise UngroundedError(f"{at} must not name a medium twice, got {value!r}")
             for number, item in enumerate(items, start=1):
                 yield from _places(field.item, item, f"{at}.{number}", stated, kinds)
         case HandleField():
             if not isinstance(value, str) or kinds.get(value) not in field.kinds:
                 wanted, there = " or ".join(field.kinds), ", ".join(kinds) or "nothing"
-                raise Ungrounded(
+                raise UngroundedError(
                     f"{at} must be the handle of one {wanted}, got {value!r}; there: {there}"
                 )
         case FreeField():
             pass
         case _:
             if not (places := _stating(field, value, stated)):
-                raise Ungrounded(f"{at} must be what the request says, got {value!r}")
+                raise UngroundedError(f"{at} must be what the request says, got {value!r}")
             yield at, places
 
 

@@ -14,9 +14,9 @@ from unison_agent.specs import Limits, ToolSpec
 from unison_agent.tasks import (
     Adjustment,
     Generation,
-    Granted,
     GrantedAnswer,
     GrantedImage,
+    GrantedTask,
     GrantedVideo,
     ImageControllableGeneration,
     ImageReferenceGeneration,
@@ -38,7 +38,7 @@ def negotiate(
     mode: Mode = "nearest",
     basis: Basis | None = None,
     default_seed: int = 0,
-) -> Granted:
+) -> GrantedTask:
     """Return what `tool` will do for `call`, every value concrete.
 
     Args:

@@ -127,7 +127,7 @@ class Record(Wire):
     def handle(self) -> str:
         """The output's handle: ``step_1``, or ``step_1_2`` when the step made several."""
         granted = self.granted[self.step - 1]
-        if isinstance(granted, GrantedAnswer) or granted.num_outputs == 1:
+        if isinstance(granted, GrantedAnswer) or granted.num_outputs < 2:
             return f"step_{self.step}"
         return f"step_{self.step}_{self.index}"
 

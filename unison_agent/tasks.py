@@ -413,6 +413,5 @@ class GrantedCustom(Wire):
     adjustments: tuple[Adjustment, ...] = ()
 
 
-Granted = Annotated[
-    GrantedAnswer | GrantedImage | GrantedVideo | GrantedCustom, Field(discriminator="output")
-]
+GrantedTask = GrantedAnswer | GrantedImage | GrantedVideo
+Granted = Annotated[GrantedTask | GrantedCustom, Field(discriminator="output")]

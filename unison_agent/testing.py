@@ -21,9 +21,9 @@ from unison_agent.media import Image, MediaSet, Medium, Video
 from unison_agent.pipelines import LoadedPipeline, adopt
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.tasks import (
-    Granted,
     GrantedAnswer,
     GrantedImage,
+    GrantedTask,
     GrantedVideo,
     TaskCall,
 )
@@ -245,12 +245,12 @@ class EchoAdapter:
     """
 
     def __init__(self) -> None:
-        self.calls: list[tuple[TaskCall, Granted]] = []
+        self.calls: list[tuple[TaskCall, GrantedTask]] = []
 
     def run(
         self,
         call: TaskCall,
-        granted: Granted,
+        granted: GrantedTask,
         media: MediaSet,
         conditioning: "Conditioning | None",
         progress: Progress,

@@ -2,19 +2,24 @@
 
 from unison_agent.tasks import (
     Adjustment,
+    Call,
+    CustomCall,
     Granted,
     GrantedAnswer,
+    GrantedCustom,
     GrantedImage,
     GrantedVideo,
-    TaskCall,
 )
 
 _SAID_ELSEWHERE = {"task", "prompt", "question"}
 
 
-def call_words(call: TaskCall) -> str:
+def call_words(call: Call) -> str:
     """Return what a call states besides its prompt, e.g. ``"source image_1, target the star"``."""
-    stated = call.model_dump(exclude_none=True, exclude=_SAID_ELSEWHERE)
+    custom = isinstance(call, CustomCall)
+    stated = (
+        call.arguments if custom else call.model_dump(exclude_none=True, exclude=_SAID_ELSEWHERE)
+    )
     return ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in stated.items())
 
 
@@ -23,6 +28,9 @@ def granted_words(granted: Granted) -> str:
     match granted:
         case GrantedAnswer():
             return f"at most {granted.max_new_tokens} tokens"
+        case GrantedCustom():
+            made = "words" if granted.num_outputs == 0 else f"{granted.num_outputs} outputs"
+            return f"{'1 output' if granted.num_outputs == 1 else made} of {granted.tool}"
         case GrantedImage():
             size = f"{granted.width}x{granted.height}"
         case GrantedVideo():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from unison_agent.media import MediaSet, Medium
 from unison_agent.progress import Progress
-from unison_agent.tasks import Granted, TaskCall
+from unison_agent.tasks import GrantedTask, TaskCall
 
 if TYPE_CHECKING:
     from unison_agent.connector import Conditioning
@@ -36,7 +36,7 @@ class Adapter(Protocol):
     def run(
         self,
         call: TaskCall,
-        granted: Granted,
+        granted: GrantedTask,
         media: MediaSet,
         conditioning: "Conditioning | None",
         progress: Progress,

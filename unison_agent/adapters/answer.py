@@ -12,8 +12,8 @@ from unison_agent.errors import GenerationError, MissingInputError, RequestError
 from unison_agent.media import Image, MediaSet, Medium, Video
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.tasks import (
-    Granted,
     GrantedAnswer,
+    GrantedTask,
     ImageUnderstanding,
     TaskCall,
     TextUnderstanding,
@@ -53,7 +53,7 @@ class AnswerAdapter:
     def run(
         self,
         call: TaskCall,
-        granted: Granted,
+        granted: GrantedTask,
         media: MediaSet,
         conditioning: "Conditioning | None",
         progress: Progress,

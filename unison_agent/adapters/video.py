@@ -24,9 +24,9 @@ from unison_agent.media import Image, MediaSet, Medium, Video
 from unison_agent.progress import Progress, ProgressEvent
 from unison_agent.tasks import (
     Generation,
-    Granted,
     GrantedAnswer,
     GrantedImage,
+    GrantedTask,
     GrantedVideo,
     TaskCall,
 )
@@ -64,7 +64,7 @@ class WanVaceAdapter:
     def run(
         self,
         call: TaskCall,
-        granted: Granted,
+        granted: GrantedTask,
         media: MediaSet,
         conditioning: "Conditioning | None",
         progress: Progress,

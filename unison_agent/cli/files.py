@@ -7,7 +7,7 @@ from unison_agent.errors import OutputError
 from unison_agent.media import Kind
 from unison_agent.result import Result
 from unison_agent.result.saving import SUFFIXES, check_targets, kind_of, numbered
-from unison_agent.tasks import Plan, Task
+from unison_agent.tasks import CustomCall, Plan
 
 
 def check_out(out: Path, *, overwrite: bool) -> None:
@@ -27,6 +27,8 @@ def check_fits(out: Path, plan: Plan) -> None:
         OutputError: No step makes what the suffix stands for.
     """
     wanted = kind_of(out.suffix.lower())
+    if any(isinstance(call, CustomCall) for call in plan.steps):
+        return  # what a custom tool makes, its function alone knows
     made: set[Kind | None] = {_kind(call.task) for call in plan.steps}
     if not made or wanted in made or out.suffix.lower() == ".json":
         return
@@ -49,8 +51,8 @@ def save(result: Result, out: Path | None, *, overwrite: bool) -> tuple[Path, ..
     for kind in get_args(Kind):
         if (count := kinds.count(kind)) == 0:
             continue
-        calls = [step.call for step in result.steps if _kind(step.call.task) == kind]
-        saved += _paths(result.save(_free_name(calls[-1].task, SUFFIXES[kind][0], count)))
+        made = [step for step in result.steps if any(one.kind == kind for one in step.artifacts)]
+        saved += _paths(result.save(_free_name(made[-1].call.task, SUFFIXES[kind][0], count)))
     return tuple(saved)
 
 
@@ -58,7 +60,7 @@ def _paths(saved: Path | tuple[Path, ...]) -> tuple[Path, ...]:
     return (saved,) if isinstance(saved, Path) else saved
 
 
-def _kind(task: Task) -> Kind | None:
+def _kind(task: str) -> Kind | None:
     if task.endswith("_understanding"):
         return None
     return "video" if task in _CLIPS else "image"
@@ -73,7 +75,7 @@ _CLIPS = {
 }
 
 
-def _free_name(task: Task, suffix: str, count: int) -> Path:
+def _free_name(task: str, suffix: str, count: int) -> Path:
     """Return e.g. text-to-image.png, or text-to-image_2.png where that is taken."""
     stem = task.replace("_", "-")
     path = Path(stem).with_suffix(suffix)

@@ -16,7 +16,7 @@ from unison_agent.media.media_set import open_blob
 from unison_agent.media.sources import read_source
 from unison_agent.replay import Record
 from unison_agent.result import display, saving
-from unison_agent.tasks import Adjustment, Granted, Plan, TaskCall
+from unison_agent.tasks import Adjustment, Call, CustomCall, Granted, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Timings:
     denoise_seconds: float = 0.0
     decode_seconds: float = 0.0
     answer_seconds: float = 0.0
+    tool_seconds: float = 0.0
     total_seconds: float = 0.0
 
     def __add__(self, other: "Timings") -> "Timings":
@@ -82,7 +83,7 @@ class StepResult:
         timings: Of this step.
     """
 
-    call: TaskCall
+    call: Call
     granted: Granted
     artifacts: tuple[Artifact, ...] = ()
     text: str | None = None
@@ -288,8 +289,10 @@ def _save(artifacts: Sequence[Artifact], path: Path, *, overwrite: bool) -> tupl
     return targets
 
 
-def _handles(call: TaskCall) -> tuple[str, ...]:
+def _handles(call: Call) -> tuple[str, ...]:
     """All handles a call refers to."""
+    if isinstance(call, CustomCall):
+        return call.handles
     fields = call.model_dump(include={"source", "mask", "control", "first_frame", "last_frame"})
     single = (handle for handle in fields.values() if handle is not None)
     return (*single, *getattr(call, "references", ()))

@@ -40,6 +40,7 @@ class StageClock:
             denoise_seconds=spent["denoise"],
             decode_seconds=spent["decode"],
             answer_seconds=spent["answer"],
+            tool_seconds=spent["tool"],
             total_seconds=self._since - self._start,
         )
 

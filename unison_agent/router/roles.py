@@ -1,12 +1,15 @@
 """Which media a call is about, and in which role; it runs nothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
+from unison_agent.custom import CustomTool
 from unison_agent.errors import MissingInputError, RequestError
 from unison_agent.media import Kind, MediaSet, Medium, Video
 from unison_agent.negotiate import Basis
 from unison_agent.tasks import (
+    Call,
+    CustomCall,
     Generation,
     ImageControllableGeneration,
     ImageEditing,
@@ -20,7 +23,7 @@ from unison_agent.tasks import (
     VideoReferenceGeneration,
 )
 
-RoleName = Literal["source", "control", "references", "first_frame", "last_frame", "mask"]
+CustomTools = Mapping[str, CustomTool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Role:
         kinds: What it may be.
     """
 
-    name: RoleName
+    name: str
     handle: str
     kinds: tuple[Kind, ...]
 
@@ -84,12 +87,18 @@ def basis(call: TaskCall, media: MediaSet) -> Basis | None:
     return None
 
 
-def check_plan(plan: Plan, media: MediaSet) -> None:
+def check_plan(plan: Plan, media: MediaSet, tools: CustomTools | None = None) -> None:
     """Find out before anything is loaded whether every step has the media it needs.
+
+    Args:
+        plan: What to do.
+        media: What its handles stand for.
+        tools: The custom tools by name.
 
     Raises:
         MissingInputError: The plan says so itself, or an edit has neither mask nor target.
-        RequestError: A handle is unknown, comes from a later step, or is of the wrong kind.
+        RequestError: A handle is unknown, comes from a later step, or is of the wrong kind; or a custom tool
+            is unknown, or its arguments do not fit it.
     """
     if plan.missing is not None:
         msg = "The request cannot run yet: something is missing."
@@ -102,6 +111,13 @@ def check_plan(plan: Plan, media: MediaSet) -> None:
     kinds: dict[str, Kind] = dict(media.attachments)
     kinds |= {handle: media.medium(handle).kind for handle in media.handles if handle not in kinds}
     for number, call in enumerate(plan.steps, start=1):
+        if isinstance(call, CustomCall):
+            tool = _custom_tool(call, tools or {})
+            for role in tool.roles(call.arguments):
+                _check_role(call, Role(*role), kinds)
+            if tool.output != "text":
+                kinds[f"step_{number}"] = tool.output
+            continue
         for role in roles(call):
             _check_role(call, role, kinds)
         if isinstance(call, ImageEditing | VideoEditing) and call.mask is call.target is None:
@@ -116,7 +132,21 @@ def check_plan(plan: Plan, media: MediaSet) -> None:
             kinds[f"step_{number}"] = "video" if isinstance(call, VideoGeneration) else "image"
 
 
-def _check_role(call: TaskCall, role: Role, kinds: dict[str, Kind]) -> None:
+def _custom_tool(call: CustomCall, tools: CustomTools) -> CustomTool:
+    """Return the tool of a call whose arguments fit it."""
+    if call.tool not in tools:
+        there = ", ".join(tools) or "none"
+        msg = f"No custom tool {call.tool} is registered; registered: {there}."
+        raise RequestError(msg, hint="Pass it in tools=[...] when the agent is made.")
+    tool = tools[call.tool]
+    try:
+        tool.read(call.arguments)
+    except ValueError as error:
+        raise RequestError(f"{tool.name} cannot be called like this: {error}.") from error
+    return tool
+
+
+def _check_role(call: Call, role: Role, kinds: dict[str, Kind]) -> None:
     wanted = " or ".join(role.kinds)
     kind = kinds.get(role.handle)
     if kind is None:

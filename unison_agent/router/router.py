@@ -5,24 +5,37 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 from unison_agent.adapters import Output
+from unison_agent.custom import CustomTool, check_names
 from unison_agent.errors import GenerationError, PackError, RequestError
 from unison_agent.media import MediaSet, Video
 from unison_agent.negotiate import negotiate
-from unison_agent.progress import Progress, silent
+from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.replay import Record, WeightHash
 from unison_agent.result import Artifact, Result, StepResult, Timings
 from unison_agent.router.clock import StageClock
 from unison_agent.router.roles import basis, check_plan
 from unison_agent.router.tools import Tool
 from unison_agent.specs import ToolSpec
-from unison_agent.tasks import Granted, GrantedAnswer, GrantedVideo, Mode, Plan, Task, TaskCall
+from unison_agent.tasks import (
+    Call,
+    CustomCall,
+    Granted,
+    GrantedAnswer,
+    GrantedCustom,
+    GrantedTask,
+    GrantedVideo,
+    Mode,
+    Plan,
+    Task,
+    TaskCall,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
     """One step that has run."""
 
-    call: TaskCall
+    call: Call
     granted: Granted
     output: Output
     weights: tuple[WeightHash, ...]
@@ -34,14 +47,19 @@ class Router:
 
     Args:
         tools: Each task is served by one of them at most.
+        custom: Tools of the user's own, each called by its name.
         profile: Name of the tool pack, for the records.
 
     Raises:
         PackError: Two tools serve the same task.
+        ToolError: Two custom tools have the same name.
     """
 
-    def __init__(self, tools: Iterable[Tool], *, profile: str = "custom") -> None:
+    def __init__(
+        self, tools: Iterable[Tool], *, custom: Iterable[CustomTool] = (), profile: str = "custom"
+    ) -> None:
         self.profile = profile
+        self._custom = {tool.name: tool for tool in check_names(custom)}
         self._tools = tuple(tools)
         self._serving: dict[Task, Tool] = {}
         for tool in self._tools:
@@ -56,6 +74,11 @@ class Router:
     def tools(self) -> tuple[ToolSpec, ...]:
         """What the tools can do."""
         return tuple(tool.spec for tool in self._tools)
+
+    @property
+    def custom(self) -> tuple[CustomTool, ...]:
+        """The custom tools."""
+        return tuple(self._custom.values())
 
     def run(
         self,
@@ -83,25 +106,41 @@ class Router:
             GenerationError: A model failed, or made something else than was granted.
             RunCancelledError: Raised by `progress`.
         """
-        check_plan(plan, media)
-        tools = [self._tool(call.task) for call in plan.steps]
+        check_plan(plan, media, self._custom)
+        for call in plan.steps:
+            if not isinstance(call, CustomCall):
+                self._tool(call.task)
         start = perf_counter()
         done: list[_Done] = []
         available = media
-        for number, (call, tool) in enumerate(zip(plan.steps, tools, strict=True), start=1):
-            clock = StageClock(progress)
-            granted = negotiate(
-                call, tool.spec, mode=mode, basis=basis(call, available), default_seed=seed
-            )
-            output = tool.run(call, granted, available, clock)
-            _check_output(output, granted)
-            done.append(_Done(call, granted, output, tool.weights(), clock.timings()))
-            for index, medium in enumerate(output.media, start=1):
+        for number, call in enumerate(plan.steps, start=1):
+            if isinstance(call, CustomCall):
+                step = self._run_custom(call, available, StageClock(progress))
+            else:
+                step = self._run_task(call, available, StageClock(progress), mode, seed)
+            done.append(step)
+            for index, medium in enumerate(step.output.media, start=1):
                 handle = f"step_{number}" if index == 1 else f"step_{number}_{index}"
                 available = available.with_step(handle, medium)
         steps = self._steps(plan, media, done)
         timings = sum((step.timings for step in steps), start=Timings())
         return Result(plan, steps, replace(timings, total_seconds=perf_counter() - start))
+
+    def _run_task(
+        self, call: TaskCall, media: MediaSet, clock: StageClock, mode: Mode, seed: int
+    ) -> _Done:
+        tool = self._tool(call.task)
+        granted = negotiate(call, tool.spec, mode=mode, basis=basis(call, media), default_seed=seed)
+        output = tool.run(call, granted, media, clock)
+        _check_output(output, granted)
+        return _Done(call, granted, output, tool.weights(), clock.timings())
+
+    def _run_custom(self, call: CustomCall, media: MediaSet, clock: StageClock) -> _Done:
+        clock(ProgressEvent("tool", 0, 1, call.tool))
+        made, text = self._custom[call.tool].run(call, media)
+        clock(ProgressEvent("tool", 1, 1, call.tool))
+        granted = GrantedCustom(output="custom", tool=call.tool, num_outputs=len(made))
+        return _Done(call, granted, Output(made, text), (), clock.timings())
 
     def _tool(self, task: Task) -> Tool:
         if task not in self._serving:
@@ -139,7 +178,7 @@ class Router:
         return tuple(results)
 
 
-def _check_output(output: Output, granted: Granted) -> None:
+def _check_output(output: Output, granted: GrantedTask) -> None:
     """Compare what a tool made with what was granted.
 
     Raises:

@@ -21,7 +21,7 @@ from unison_agent.replay import WeightHash
 from unison_agent.router.lazy import Lazy
 from unison_agent.router.roles import seen_media
 from unison_agent.specs import PipelineSpec, ToolSpec
-from unison_agent.tasks import Generation, Granted, TaskCall
+from unison_agent.tasks import Generation, GrantedTask, TaskCall
 from unison_agent.weights import sha256_file
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ class Tool(Protocol):
         """Its tasks, limits and defaults."""
         ...
 
-    def run(self, call: TaskCall, granted: Granted, media: MediaSet, progress: Progress) -> Output:
+    def run(
+        self, call: TaskCall, granted: GrantedTask, media: MediaSet, progress: Progress
+    ) -> Output:
         """Carry out `call` as `granted`."""
         ...
 
@@ -89,7 +91,9 @@ class AdapterTool:
         self.spec = spec
         self._adapter = adapter
 
-    def run(self, call: TaskCall, granted: Granted, media: MediaSet, progress: Progress) -> Output:
+    def run(
+        self, call: TaskCall, granted: GrantedTask, media: MediaSet, progress: Progress
+    ) -> Output:
         """Hand the call to the adapter, without conditioning."""
         return self._adapter.run(call, granted, media, None, progress)
 
@@ -111,7 +115,9 @@ class AnswerTool:
         self._understanding = understanding
         self._used: dict[str, str] = {}
 
-    def run(self, call: TaskCall, granted: Granted, media: MediaSet, progress: Progress) -> Output:
+    def run(
+        self, call: TaskCall, granted: GrantedTask, media: MediaSet, progress: Progress
+    ) -> Output:
         """Answer; see `AnswerAdapter.run`."""
         model = self._understanding(progress)
         self._used = {"understanding": model.fingerprint}
@@ -146,7 +152,9 @@ class GenerationTool:
         self._connector = Lazy(lambda progress: _load_connector(spec, weights_folder, progress))
         self._used: dict[str, str] = {}
 
-    def run(self, call: TaskCall, granted: Granted, media: MediaSet, progress: Progress) -> Output:
+    def run(
+        self, call: TaskCall, granted: GrantedTask, media: MediaSet, progress: Progress
+    ) -> Output:
         """Make what was granted; see `WanVaceAdapter.run`.
 
         Raises:
