@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 # A pool of this many batches is sorted by length before it is cut, so that little is padding.
 _POOL_BATCHES = 16
 _IGNORED = -100
+# Share of the requests that come with tools of the user's own.
+_TOOL_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ def train(options: TrainingOptions) -> Path:
     seed = options.seed + step
 
     def encoded() -> Iterator[Encoded]:
-        for sample in samples("train", seed):
+        for sample in samples("train", seed, tool_share=_TOOL_SHARE):
             one = encode(sample, tokenizer)
             if len(one.prompt) + len(one.answer) <= options.max_tokens:
                 yield one
