@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Stage = Literal["download", "load", "plan", "encode", "denoise", "decode", "answer", "save"]
+Stage = Literal[
+    "download", "load", "plan", "encode", "denoise", "decode", "answer", "save", "evaluate", "tool"
+]
 
 
 @dataclass(frozen=True, slots=True)

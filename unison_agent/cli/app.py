@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from unison_agent.cli import files, show
+from unison_agent.cli import evaluate_tasks, files, show
 from unison_agent.cli.bars import Bars
 from unison_agent.cli.evaluate import evaluate
 from unison_agent.cli.planning_files import plan_file
@@ -28,6 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+evaluate.command()(evaluate_tasks.generation)
+evaluate.command()(evaluate_tasks.understanding)
 app.add_typer(evaluate, name="evaluate")
 
 

@@ -20,6 +20,8 @@ _NAMES: dict[Stage, str] = {
     "decode": "decoding",
     "answer": "answering",
     "save": "saving",
+    "tool": "your tool",
+    "evaluate": "evaluating",
 }
 
 

@@ -167,10 +167,11 @@ def _close(rng: random.Random, text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question about a scene and its one right answer."""
+    """A question about a scene and its one right answer; `topic` says what it asks for."""
 
     text: str
     answer: str
+    topic: str = ""
 
 
 def plain_caption(scene: Scene) -> str:
@@ -198,45 +199,46 @@ def question(rng: random.Random, scene: Scene) -> Question:
     kinds = ["name", "ground", "count", "place", "there", "describe"]
     kinds += ["color", "color"] if thing.color is not None else []
     kinds += ["motion", "motion", "motion"] if moving is not None else []
-    match rng.choice(kinds):
+    topic = rng.choice(kinds)
+    match topic:
         case "color":
             text = rng.choice(
                 ("What color is {}?", "what colour is {}", "Which color does {} have?")
             )
-            return Question(text.format(known), str(thing.color))
+            return Question(text.format(known), str(thing.color), topic)
         case "ground":
             text = ("What color is the background?", "which colour is the background?")
-            return Question(rng.choice(text), scene.background)
+            return Question(rng.choice(text), scene.background, topic)
         case "count":
             text = (
                 "How many things are there?",
                 "how many objects can you see?",
                 "Count the objects.",
             )
-            return Question(rng.choice(text), _COUNTS[len(scene.things)])
+            return Question(rng.choice(text), _COUNTS[len(scene.things)], topic)
         case "place":
             text = rng.choice(("Where is {}?", "where is {} in the picture?"))
-            return Question(text.format(known), thing.place)
+            return Question(text.format(known), thing.place, topic)
         case "there":
             if rng.random() < 0.5:
-                return Question(f"Is there {article(thing.name)} {thing.name}?", "yes")
+                return Question(f"Is there {article(thing.name)} {thing.name}?", "yes", topic)
             absent = [n for n in sprites.NAMES if all(t.name != n for t in scene.things)]
             other = rng.choice(absent)
-            return Question(f"Is there {article(other)} {other}?", "no")
+            return Question(f"Is there {article(other)} {other}?", "no", topic)
         case "motion":
             text = (
                 "Which way does it move?",
                 "In which direction does it move?",
                 "where does it go?",
             )
-            return Question(rng.choice(text), str(moving.motion if moving else ""))
+            return Question(rng.choice(text), str(moving.motion if moving else ""), topic)
         case "describe":
             text = ("Describe the picture.", "describe this", "What can you see?", "caption this")
-            return Question(rng.choice(text), plain_caption(scene))
+            return Question(rng.choice(text), plain_caption(scene), topic)
         case _:
             text = ("What is it?", "What is in the picture?", "What is shown?", "name the object")
             names = " and ".join(f"{article(t.name)} {t.name}" for t in scene.things)
-            return Question(rng.choice(text), names)
+            return Question(rng.choice(text), names, topic)
 
 
 # --- the sixteen words that sum up a picture, for the vision tower's first training -----------------
