@@ -1,0 +1,105 @@
+"""The commands that measure what nano makes and answers; figures are made in `evaluation`, here they are shown."""
+
+import json as json_
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unison_agent.cli.bars import Bars
+from unison_agent.cli.telling import stderr, stdout, told
+from unison_agent.errors import RequestError
+
+if TYPE_CHECKING:
+    from unison_agent.evaluation.task_reports import TaskReport
+
+Count = Annotated[int, typer.Option("--count", "-n", min=1, help="Requests of each task.")]
+Tasks = Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="All by default.")]
+Profile = Annotated[str, typer.Option(help="A profile's name, or the path of a tool pack.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.")]
+
+
+@told
+def generation(
+    tasks: Tasks = None,
+    count: Count = 20,
+    profile: Profile = "nano",
+    truth: Annotated[
+        bool,
+        typer.Option("--truth", help="Score the renderer's pictures: what the judge sees right."),
+    ] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make pictures and clips of scenes that training held out, and measure what is in them.
+
+    `all` counts requests of which every yes-or-no measure is right. Names are what nano's own vision tower
+    sees; run it with --truth for what that is worth.
+    """
+    del debug
+    from unison_agent.agent import Unison
+    from unison_agent.evaluation import generation as measures
+    from unison_agent.evaluation.task_reports import TaskReport
+
+    chosen = _chosen(tasks, measures.GENERATION)
+    reports: list[TaskReport] = []
+    unison = Unison.from_pretrained(profile)
+    with Bars(stderr()) as bars:
+        for task in measures.GENERATION:
+            if task not in chosen:
+                continue
+            if truth:
+                reports.append(measures.true_renderings(task, count))
+                continue
+            reports.append(measures.evaluate_task(unison, task, count, bars))
+            if task.endswith("editing"):
+                found = {"masks found from words": measures.found_masks(task, count)}
+                reports.append(TaskReport(f"{task}, masks", found))
+    _show(reports, json=json)
+
+
+@told
+def understanding(
+    tasks: Tasks = None,
+    count: Count = 60,
+    profile: Profile = "nano",
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Ask about scenes that training held out, and simple questions of general knowledge.
+
+    Answers about scenes must be right to the letter.
+    """
+    del debug
+    from unison_agent.agent import Unison
+    from unison_agent.evaluation import understanding as measures
+
+    chosen = _chosen(tasks, measures.UNDERSTANDING)
+    unison = Unison.from_pretrained(profile)
+    with Bars(stderr()) as bars:
+        reports = [
+            measures.evaluate_task(unison, task, count, bars)
+            for task in measures.UNDERSTANDING
+            if task in chosen
+        ]
+    _show(reports, json=json)
+
+
+def _chosen(tasks: list[str] | None, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the tasks to measure; all when none is named."""
+    unknown = [task for task in tasks or () if task not in known]
+    if unknown:
+        raise RequestError(
+            f"{unknown[0]!r} is no task that is measured here.",
+            hint=f"These are: {', '.join(known)}.",
+        )
+    return tuple(tasks or known)
+
+
+def _show(reports: "list[TaskReport]", *, json: bool) -> None:
+    from unison_agent.evaluation import task_reports
+
+    if json:
+        typer.echo(json_.dumps(task_reports.document(reports), indent=2))
+    else:
+        stdout().print(task_reports.table(reports))
