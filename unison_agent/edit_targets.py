@@ -21,17 +21,17 @@ _PATTERNS: tuple[re.Pattern[str], ...] = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"\b(?:replace|swap|substitute|exchange|switch)(?: out)? {_THING} (?:with|by|for|to|against)\b",
-        rf"\b(?:turn|change|convert|transform) {_THING}(?: colou?r)? (?:in)?to\b",
+        rf"\b(?:turn|change|changing|convert|transform) (?:the colou?r of )?{_THING}(?: colou?r)? (?:in)?to\b",
         rf"\b(?:recolou?r|repaint|paint|dye|tint|colou?r|stain) {_THING} "
-        rf"(?:(?:in )?(?:a |bright |dark |light |deep |pale |matte |soft )*(?:{_COLOURS})\b|to\b|in\b)",
-        rf"\b(?:turn|make|change) {_THING} (?:all |bright |dark |light |deep |pale |hot )*(?:{_COLOURS})\b",
+        rf"(?:(?:in )?(?:a |bright |dark |light |deep |pale |matte |soft )*(?:{_COLOURS})\b{_STOP}|to\b|in\b)",
+        rf"\b(?:turn|make|change) {_THING} (?:all |bright |dark |light |deep |pale |hot )*(?:{_COLOURS})\b{_STOP}",
         rf"\b(?:remove|erase|delete|get rid of|take out|take away|wipe out|eliminate|cut out|clone out)"
         rf" {_THING}{_STOP}",
         rf"\b(?:take|cut|edit|clone|wipe) {_THING} (?:out|away)\b",
         rf"\b(?:make|let) {_THING} (?:look |much |a bit |a little |slightly |far |twice as )?"
         r"(?:bigger|smaller|larger|taller|shorter|wider|brighter|darker|shinier|thinner|thicker|rounder)\b",
         r"\b(?:give) (?P<thing>(?:the|his|her|their|my|our) [\w-]+(?: [\w-]+)?) (?:an?|some|\w+er)\b",
-        rf"\b(?:blur|sharpen|enlarge|shrink|brighten|darken|lighten|hide) {_THING}{_STOP}",
+        rf"\b(?:blur(?: out)?|sharpen|enlarge|shrink|brighten|darken|lighten|hide) {_THING}{_STOP}",
         r"\b(?P<thing>[\w-]+) should be (?:an? |the )?[\w-]+",
     )
 )
