@@ -1,13 +1,13 @@
-"""The calls of custom tools in a request's grammar, and the same rules for text that was written without it.
+"""The calls of custom tools in a request's grammar.
 
 It knows what arguments may hold, what the request states and which handles there are; it does not know the
 task calls, nor how handles of earlier steps come about: they are handed in with a condition.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from unison_agent.custom import CustomTool
 from unison_agent.custom_fields import (
@@ -21,12 +21,11 @@ from unison_agent.custom_fields import (
     ObjectField,
     TextField,
 )
-from unison_agent.stated import Place, Stated
-from unison_agent.stated_numbers import canonical
+from unison_agent.custom_reading import ARGUMENTS_KEY, said_choices
+from unison_agent.stated import Stated
 from unison_agent.tasks import MediaKind
 
-TOOL_KEY = "tool"
-ARGUMENTS_KEY = "arguments"
+_OR = "\n    | "
 _COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
 
 Handles: TypeAlias = Mapping[MediaKind, Sequence[tuple[str, str]]]
@@ -34,20 +33,18 @@ Handles: TypeAlias = Mapping[MediaKind, Sequence[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
-class ToolRules:
-    """One tool in a grammar.
+class CustomRules:
+    """The custom tools in a grammar.
 
     Attributes:
-        call: What a call is made of, from the tool's name to the end of its arguments.
-        condition: When it can be called; "" means always.
-        after: The kinds of output right after which it can be called, whatever was made before.
-        lines: The rules that `call` names.
+        lines: The rule ``custom::_`` of their calls, and all that it names; none where none can be called.
+        first: Whether one can be called with nothing made before.
+        after: The kinds of output right after which one can be called, whatever else was made before.
     """
 
-    call: str
-    condition: str
-    after: frozenset[str]
     lines: tuple[str, ...]
+    first: bool
+    after: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +56,32 @@ class _Part:
     after: frozenset[str] = frozenset({"text", "image", "video"})
 
 
-def tool_rules(tool: CustomTool, stated: Stated, handles: Handles) -> ToolRules | None:
-    """Return the rules of a tool's calls, or None where the request does not hold what it needs.
+def custom_rules(tools: Sequence[CustomTool], stated: Stated, handles: Handles) -> CustomRules:
+    """Return the rules of the tools that the request holds enough for.
+
+    What comes after a call is a rule of the grammar around, named after what the tool makes: ``then_image::_``.
 
     Args:
-        tool: The tool.
+        tools: The tools.
         stated: What the request states.
         handles: The media that there are, or may be once earlier steps have run.
     """
-    rules = _Rules(tool.name, stated, handles)
-    arguments = rules.of(tool.parameters)
-    if arguments is None:
-        return None
-    head = _quoted(f'{json.dumps(tool.name)},"{ARGUMENTS_KEY}":')
-    call = f"{head} {arguments.symbol}"
-    return ToolRules(call, arguments.condition, arguments.after, tuple(rules.lines))
+    ways: list[str] = []
+    lines: list[str] = []
+    parts: list[_Part] = []
+    for tool in tools:
+        rules = _Rules(tool.name, stated, handles)
+        if (part := rules.of(tool.parameters)) is not None:
+            head = _quoted(f'{json.dumps(tool.name)},"{ARGUMENTS_KEY}":')
+            ways.append(f"{head} {part.symbol} then_{tool.output}::_{_if(part.condition)}")
+            lines += rules.lines
+            parts.append(part)
+    calls = [f"custom::_: {_OR.join(ways)}"] if ways else []
+    return CustomRules(
+        (*calls, *lines),
+        any(not part.condition for part in parts),
+        frozenset[str]().union(*(part.after for part in parts)),
+    )
 
 
 class _Rules:
@@ -94,7 +102,9 @@ class _Rules:
             case NumberField():
                 return self._one_of([n for n in self._stated.numbers if field.admits(n)])
             case ChoiceField():
-                said = [json.dumps(one, ensure_ascii=False) for one in _said(field, self._stated)]
+                said = [
+                    json.dumps(one, ensure_ascii=False) for one in said_choices(field, self._stated)
+                ]
                 return self._one_of(said)
             case TextField():
                 return self._text(field)
@@ -144,7 +154,8 @@ class _Rules:
                     literal = _quoted(("," if taken else "") + json.dumps(handle))
                     ways.append(f"{literal} {rule(place + 1, taken + 1)}{_if(condition)}")
                 enough = taken >= least or taken + attached - place - 1 >= least
-                if enough or (attached == 0 and place + 1 < len(there)):
+                # Before the first of them nothing is written yet that would wait for it.
+                if enough or (taken == 0 and least == 1 and place + 1 < len(there)):
                     ways.append(rule(place + 1, taken))
             names[place, taken] = self._rule(ways)
             return names[place, taken]
@@ -215,108 +226,11 @@ class _Rules:
     def _rule(self, ways: Sequence[str]) -> str:
         """Return the symbol of a rule; one that holds a condition hands on what was made before."""
         handed_on = "::_" if any("::_" in way or "%if" in way for way in ways) else ""
-        body = "\n    | ".join(ways)
+        body = _OR.join(ways)
         if body not in self._known:
             self._known[body] = f"{self._name}_{len(self.lines)}{handed_on}"
             self.lines.append(f"{self._known[body]}: {body}")
         return self._known[body]
-
-
-class UngroundedError(ValueError):
-    """Arguments hold what the request does not."""
-
-
-def argument_places(
-    tool: CustomTool,
-    arguments: Mapping[str, object],
-    stated: Stated,
-    kinds: Mapping[str, MediaKind],
-) -> Iterator[tuple[str, tuple[Place, ...]]]:
-    """Yield for each argument that the request states its name, ``region.width`` where nested, and places.
-
-    Args:
-        tool: The tool.
-        arguments: As they were written.
-        stated: What the request states.
-        kinds: The handles that there are.
-
-    Raises:
-        ValueError: They do not fit the tool, or hold what the request does not.
-    """
-    tool.read(arguments)  # pyright: ignore[reportArgumentType] - JSON, as it was read
-    yield from _places(tool.parameters, arguments, "", stated, kinds)
-
-
-def _places(
-    field: Field, value: object, at: str, stated: Stated, kinds: Mapping[str, MediaKind]
-) -> Iterator[tuple[str, tuple[Place, ...]]]:
-    match field:
-        case ObjectField():
-            named = {one.name: one.field for one in field.arguments}
-            if not isinstance(value, Mapping):
-                raise UngroundedError(f"{at or ARGUMENTS_KEY} must be an object, got {value!r}")
-            given = cast("Mapping[str, object]", value)
-            if given.keys() - named.keys():
-                raise UngroundedError(
-                    f"{at or ARGUMENTS_KEY} must be an object of {', '.join(named)}"
-                )
-            for name, one in given.items():
-                below = f"{at}.{name}" if at else name
-                yield from _places(named[name], one, below, stated, kinds)
-        case ListField():
-            items = cast("Sequence[object]", value) if isinstance(value, list | tuple) else None
-            if items is None or not field.least <= len(items) <= field.most:
-                raise UngroundedError(f"{at} must be a list of {field.least} to {field.most}")
-            if isinstance(field.item, HandleField) and len(set(items)) != len(items):
-                raise UngroundedError(f"{at} must not name a medium twice, got {value!r}")
-            for number, item in enumerate(items, start=1):
-                yield from _places(field.item, item, f"{at}.{number}", stated, kinds)
-        case HandleField():
-            if not isinstance(value, str) or kinds.get(value) not in field.kinds:
-                wanted, there = " or ".join(field.kinds), ", ".join(kinds) or "nothing"
-                raise UngroundedError(
-                    f"{at} must be the handle of one {wanted}, got {value!r}; there: {there}"
-                )
-        case FreeField():
-            pass
-        case _:
-            if not (places := _stating(field, value, stated)):
-                raise UngroundedError(f"{at} must be what the request says, got {value!r}")
-            yield at, places
-
-
-def _stating(
-    field: NumberField | TextField | ChoiceField, value: object, stated: Stated
-) -> tuple[Place, ...]:
-    match field, value:
-        case NumberField(), bool():
-            return ()
-        case NumberField(), int() | float():
-            number = canonical(value)
-            return stated.numbers.get(number, ()) if field.admits(number) else ()
-        case ChoiceField(), str():
-            return _said(field, stated).get(value, ())
-        case TextField(), str() if field.shortest <= len(value) <= field.longest:
-            return stated.places(value)
-        case _:
-            return ()
-
-
-def _said(field: ChoiceField, stated: Stated) -> dict[str, tuple[Place, ...]]:
-    """Return the words of a choice that the request says, in any case, and where."""
-    lower = stated.text.lower()
-    found: dict[str, tuple[Place, ...]] = {}
-    for one in field.values:
-        words = one.lower().replace("_", " ")
-        places: list[Place] = []
-        at = lower.find(words)
-        while at >= 0:
-            if at in stated.edges and at + len(words) in stated.edges:
-                places.append((at, at + len(words)))
-            at = lower.find(words, at + 1)
-        if places:
-            found[one] = tuple(places)
-    return found
 
 
 def _both(conditions: Sequence[str]) -> str:

@@ -8,7 +8,6 @@ out what is unstated: also the prompt or question where the whole request is mea
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Literal, TypeAlias, get_args
 
 from unison_agent.call_fields import (
     FIELD_ORDER,
@@ -21,9 +20,19 @@ from unison_agent.call_fields import (
     makes,
     may_hold,
 )
+from unison_agent.custom import CustomTool
+from unison_agent.custom_grammar import CustomRules, custom_rules
+from unison_agent.custom_reading import TOOL_KEY
 from unison_agent.stated import Stated, read_stated
-from unison_agent.stated_numbers import canonical
 from unison_agent.tasks import TASKS, Attachment, MediaKind, Task
+from unison_agent.written import (
+    SLOTS,
+    FieldValue,
+    Slot,
+    call_text,
+    missing_text,
+    plan_text,
+)
 
 __all__ = [
     "FIELD_ORDER",
@@ -37,10 +46,6 @@ __all__ = [
     "plan_text",
     "request_grammar",
 ]
-
-Slot = Literal["source", "mask", "control", "references", "first_frame", "last_frame", "question"]
-SLOTS: tuple[Slot, ...] = get_args(Slot)
-FieldValue: TypeAlias = str | int | float | Sequence[str]
 
 # A call is a rule with a parameter, which llguidance expands only as far as a text gets. Its bits say what
 # the calls before have made: 0 and 1 that step_1 is an image or a video, 2 and 3 the same of step_2,
@@ -69,38 +74,16 @@ _NEEDS: dict[Task, MediaKind] = {
 }
 
 
-def call_text(task: str, fields: Mapping[str, FieldValue]) -> str:
-    """Return a call as the understanding model writes it.
-
-    Args:
-        task: Its task.
-        fields: Stated values, handles, and the prompt or question where it is a part of the request.
-    """
-    return plan_text(((task, fields),))
-
-
-def plan_text(steps: Sequence[tuple[str, Mapping[str, FieldValue]]]) -> str:
-    """Return one or more calls, ``(task, fields)`` each, as the understanding model writes them."""
-    document: dict[str, object] = {}
-    for task, fields in reversed(steps):
-        ordered = {name: _plain(fields[name]) for name in FIELD_ORDER if name in fields}
-        following = {THEN: document} if document else {}
-        document = {"task": task, **ordered, **following}
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-
-
-def missing_text(slot: Slot) -> str:
-    """Return what the understanding model writes when `slot` must be filled first."""
-    return json.dumps({"needs_input": slot}, separators=(",", ":"))
-
-
 @lru_cache(maxsize=256)
-def request_grammar(text: str, attachments: tuple[Attachment, ...]) -> str:
+def request_grammar(
+    text: str, attachments: tuple[Attachment, ...], tools: tuple[CustomTool, ...] = ()
+) -> str:
     """Return the Lark grammar of the plans that `text` with `attachments` can mean.
 
     Args:
         text: The request.
         attachments: Handles and kinds, in order.
+        tools: What can be called besides the tasks.
     """
     stated = read_stated(text)
     roles = _Roles(attachments, steps=stated.several)
@@ -112,14 +95,19 @@ def request_grammar(text: str, attachments: tuple[Attachment, ...]) -> str:
         if (condition := roles.condition(task)) is not None
     ]
     slots = " | ".join(_quoted(json.dumps(slot)) for slot in SLOTS)
+    custom = custom_rules(tools, stated, roles.handles())
+    start = [f'{_quoted("{" + json.dumps("task") + ":")} call::0 "}}"']
+    if custom.first:
+        start.append(f'{_quoted("{" + json.dumps(TOOL_KEY) + ":")} custom::0 "}}"')
+    start.append(f'{_quoted("{" + json.dumps("needs_input") + ":")} ({slots}) "}}"')
     lines = [
-        f'start: {_quoted("{" + json.dumps("task") + ":")} call::0 "}}"'
-        f' | {_quoted("{" + json.dumps("needs_input") + ":")} ({slots}) "}}"',
+        *_rule("start", start),
         *_rule("call::_", calls),
+        *custom.lines,
         *roles.rules(),
         *(f"{name}: {body}" for name, body in values.items()),
         *(f"stated_{kind}: {_optional(names, values)}" for kind, names in _STATED.items()),
-        *_then_rules(steps=stated.several),
+        *_then_rules(custom, steps=stated.several),
     ]
     return "\n".join(lines) + "\n"
 
@@ -144,6 +132,13 @@ class _Roles:
             return ""
         first, second = _STEP_BITS[kind]
         return f"or(bit_set({first}), bit_set({second}))" if self._steps else None
+
+    def handles(self) -> Mapping[MediaKind, Sequence[tuple[str, str]]]:
+        """Return the handles of each kind, each with the condition for it to be there."""
+        return {
+            kind: [(handle, "".join(when)) for handle, _, when in self._numbered(kind)]
+            for kind in _KINDS
+        }
 
     def rules(self) -> Iterator[str]:
         """Yield the rules that `_roles_of` names."""
@@ -246,12 +241,16 @@ def _value_rules(stated: Stated) -> dict[str, str]:
     return rules
 
 
-def _then_rules(*, steps: bool) -> Iterator[str]:
+def _then_rules(custom: CustomRules, *, steps: bool) -> Iterator[str]:
     """Yield what can come after a call, by what it makes."""
-    key = _quoted(_key(THEN) + "{" + _key("task")[1:])
     for kind, (second, third) in _NEXT_CALL.items():
-        ways = [f'{key} call::bit_or({second}) "}}"{_if("bit_clear(4)")}']
-        ways.append(f'{key} call::bit_or({third}) "}}"{_if("bit_set(4)", "bit_clear(5)")}')
+        ways: list[str] = []
+        # A key is only begun where something can follow it.
+        tool = [(TOOL_KEY, "custom")] if kind in custom.after else []
+        for name, rule in (("task", "call"), *tool):
+            key = _quoted(_key(THEN) + "{" + _key(name)[1:])
+            ways.append(f'{key} {rule}::bit_or({second}) "}}"{_if("bit_clear(4)")}')
+            ways.append(f'{key} {rule}::bit_or({third}) "}}"{_if("bit_set(4)", "bit_clear(5)")}')
         yield from _rule(f"then_{kind}::_", ['""', *(ways if steps else ())])
 
 
@@ -283,14 +282,3 @@ def _escaped(words: str) -> str:
 
 def _quoted(literal: str) -> str:
     return json.dumps(literal)
-
-
-def _plain(value: FieldValue) -> FieldValue | list[str]:
-    match value:
-        case str():
-            return value
-        case int() | float():
-            number = canonical(value)
-            return float(number) if "." in number else int(number)
-        case _:
-            return list(value)
