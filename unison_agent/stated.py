@@ -29,10 +29,14 @@ _RESOLUTIONS: tuple[tuple[re.Pattern[str], str | None], ...] = (
     (re.compile(r"\bsd\b|\bstandard def|\bfour[ -]eighty", re.IGNORECASE), "480p"),
 )
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\bsq\w*are\b|quadrat|carr[ée]|cuadrad|正方", re.IGNORECASE), "square"),
+    (
+        re.compile(r"\bsq\w*are?\b|\bsqu\w*re\b|quadrat|carr[ée]|cuadrad|正方", re.IGNORECASE),
+        "square",
+    ),
     (
         re.compile(
-            r"\bportrait|\bvert\w*cal|\bupright\b|hochformat|hochkant|竖|縦|세로", re.IGNORECASE
+            r"\bportrait|\bvert\w*cal|\bupright\b|\btall (?:format|image|picture|video)|hochformat|hochkant|竖|縦|세로",
+            re.IGNORECASE,
         ),
         "portrait",
     ),
@@ -52,7 +56,7 @@ _LARGEST_RATIO_PART = 32
 CONTROL_WORDS: dict[str, re.Pattern[str]] = {
     name: re.compile(pattern, re.IGNORECASE)
     for name, pattern in {
-        "depth": r"d[ep]{2}th|disparity|z-?buffer|midas|tiefe|prof[ou]nd|深度|distance|near|heightmap"
+        "depth": r"d[ep]{2}(?:th|ht|t)\b|d[ep]{2}th|disparity|z-?buffer|midas|tiefe|prof[ou]nd|深度|distance|near|heightmap"
         r"|lidar|عمق|डेप्थ|깊이",
         "pose": r"pos[eait]|skell?e?t|stick|keypoint|joint|bone|limb|mannequin|stance|gesture|body|mocap"
         r"|姿|ポーズ|پوز|وضعية|पोज़|포즈",

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from unison_agent.foreign_numbers import read_foreign
+
 _UNITS = {
     word: value
     for value, word in enumerate(
@@ -42,28 +44,6 @@ _TENS = {
     )
 }
 _SCALES = {"hundred": 100, "thousand": 1000}
-# Small numbers in the other languages of the planning data; found as substrings where words have no spaces.
-_FOREIGN: dict[str, int] = {
-    **dict.fromkeys(
-        ("zwei", "deux", "dos", "due", "dois", "duas", "两", "二", "二つ", "दो", "두"), 2
-    ),
-    **dict.fromkeys(("drei", "trois", "tres", "tre", "três", "三", "तीन", "세", "ثلاث"), 3),
-    **dict.fromkeys(("vier", "quatre", "cuatro", "quattro", "quatro", "四", "चार", "네"), 4),
-    **dict.fromkeys(("fünf", "cinq", "cinco", "cinque", "五", "पांच", "पाँच", "다섯", "خمس"), 5),
-    **dict.fromkeys(("sechs", "six", "seis", "sei", "六"), 6),
-    **dict.fromkeys(("acht", "huit", "ocho", "otto", "oito", "八"), 8),
-    **dict.fromkeys(("zehn", "dix", "diez", "dieci", "dez", "十"), 10),
-    **dict.fromkeys(("صورتين", "مقطعين"), 2),
-}
-
-_FOREIGN_WORD = re.compile(
-    "|".join(
-        rf"(?<![^\W\d_]){word}(?![^\W\d_])" if word.isascii() else word
-        for word in sorted(_FOREIGN, key=len, reverse=True)
-    ),
-    re.IGNORECASE,
-)
-
 _DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
 _WORD = re.compile(r"[^\W\d_]+")
 _SCALED: tuple[tuple[re.Pattern[str], Decimal], ...] = tuple(
@@ -80,6 +60,12 @@ _PHRASES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\ban? min[a-z]*", re.IGNORECASE), "60"),
     (re.compile(r"\b(?:an?|single) sec[a-z]*", re.IGNORECASE), "1"),
     (re.compile(r"\bhalf[ -]a[ -]dozen", re.IGNORECASE), "6"),
+    (re.compile(r"\b(?:an?|one) (?:second|sec|minute) and a half", re.IGNORECASE), "1.5"),
+    (re.compile(r"\b(?:a )?quarter of a minute", re.IGNORECASE), "15"),
+)
+_AND_A_HALF = re.compile(r"\b(\d{1,4})(?: |-)and(?: |-)an?(?: |-)half\b", re.IGNORECASE)
+_MINUTES_SECONDS = re.compile(
+    r"\b(\d{1,3}) ?m(?:in[a-z]*)?\.?(?:,? and|,)? ?(\d{1,2}) ?s(?:ec[a-z]*)?\b", re.IGNORECASE
 )
 # Numbers beyond this many would only be noise, and they would make the grammar large.
 _MOST_NUMBERS = 64
@@ -116,7 +102,10 @@ def read_numbers(text: str, spelled: Spelled) -> dict[str, tuple[tuple[int, int]
     found: dict[str, dict[tuple[int, int], None]] = {}
     digits = [(value, (start, end)) for value, start, end in _in_digits(text)]
     words = [(value, spelled.origin(start, end)) for value, start, end in _in_digits(spelled.text)]
-    for value, place in (*digits, *words, *_in_phrases(text)):
+    compound = [
+        (value, spelled.origin(start, end)) for value, start, end in _compound(spelled.text)
+    ]
+    for value, place in (*digits, *words, *compound, *_in_phrases(text)):
         found.setdefault(value, {})[place] = None
     kept = sorted(found, key=Decimal)[:_MOST_NUMBERS]
     return {value: tuple(sorted(found[value])) for value in kept}
@@ -136,13 +125,19 @@ def _in_digits(text: str) -> Iterator[tuple[str, int, int]]:
             break
 
 
+def _compound(text: str) -> Iterator[tuple[str, int, int]]:
+    """Yield "7 and a half" as 7.5 and "1 min 30 s" as 90."""
+    for match in _AND_A_HALF.finditer(text):
+        yield f"{int(match.group(1))}.5", *match.span()
+    for match in _MINUTES_SECONDS.finditer(text):
+        yield str(60 * int(match.group(1)) + int(match.group(2))), *match.span()
+
+
 def _in_phrases(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
     for phrase, value in _PHRASES:
         for match in phrase.finditer(text):
             yield value, match.span()
-    for match in _FOREIGN_WORD.finditer(text):
-        if (value := _FOREIGN.get(match.group().lower())) is not None:
-            yield str(value), match.span()
+    yield from read_foreign(text)
 
 
 def _readings(digits: str) -> list[Decimal]:

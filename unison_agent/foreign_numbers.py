@@ -1,0 +1,93 @@
+"""Small numbers as words of other languages than English, with their places; knows nothing of their use.
+
+Up to twenty and the tens, as requests have them. Chinese and Japanese numerals are read up to 9,999.
+"""
+
+import re
+from collections.abc import Iterator
+
+_UP_TO_TWENTY = {
+    "de": "null - zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn"
+    " siebzehn achtzehn neunzehn zwanzig",
+    "fr": "zéro - deux trois quatre cinq six sept huit - dix onze douze treize quatorze quinze seize dix-sept"
+    " dix-huit dix-neuf vingt",
+    "es": "cero - dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciséis"
+    " diecisiete dieciocho diecinueve veinte",
+    "it": "zero - due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici quindici"
+    " sedici diciassette diciotto diciannove venti",
+    "pt": "zero - dois três quatro cinco seis sete oito nove dez onze doze treze catorze quinze dezesseis"
+    " dezessete dezoito dezenove vinte",
+    "hi": "- - दो तीन चार पाँच छह सात आठ नौ दस",
+    "ko": "- - 두 세 네 다섯 여섯 일곱 여덟 아홉 열",
+    "ar": "- - اثنين ثلاث أربع خمس ست سبع ثماني تسع عشر",
+}
+_TENS = {
+    "de": "dreißig vierzig fünfzig sechzig siebzig achtzig neunzig hundert",
+    "fr": "trente quarante cinquante soixante soixante-dix quatre-vingts quatre-vingt-dix cent",
+    "es": "treinta cuarenta cincuenta sesenta setenta ochenta noventa cien",
+    "it": "trenta quaranta cinquanta sessanta settanta ottanta novanta cento",
+    "pt": "trinta quarenta cinquenta sessenta setenta oitenta noventa cem",
+}
+_MORE = {
+    "duas": 2, "पांच": 5, "छः": 6, "صورتين": 2, "مقطعين": 2, "ثانيتين": 2, "dieciseis": 16, "dreissig": 30, "fuenf": 5,
+    "zwoelf": 12, "ein paar": 2,
+}  # fmt: skip
+_WORDS: dict[str, int] = {
+    **{
+        word: value
+        for line in _UP_TO_TWENTY.values()
+        for value, word in enumerate(line.split())
+        if word != "-"
+    },
+    **{
+        word: value
+        for line in _TENS.values()
+        for value, word in zip(range(30, 101, 10), line.split(), strict=True)
+    },
+    **_MORE,
+}
+# Words of alphabets with spaces are whole words; the others are found inside longer ones.
+_WORD = re.compile(
+    "|".join(
+        rf"(?<![^\W\d_]){word}(?![^\W\d_])" if re.match(r"[a-zà-ÿ]", word) else word
+        for word in sorted(_WORDS, key=len, reverse=True)
+    ),
+    re.IGNORECASE,
+)
+_DIGITS = {"〇": 0, "一": 1, "二": 2, "两": 2, "兩": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}  # fmt: skip
+_SCALES = {"十": 10, "百": 100, "千": 1000}
+_NUMERAL = re.compile(rf"[{''.join(_DIGITS)}{''.join(_SCALES)}]+")
+_HALVES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), value)
+    for pattern, value in (
+        (r"\bhalbe\w? minute|\bdemi[ -]minute|\bmedio minuto|\bmezzo minuto|\bmeio minuto|半分[钟鐘]|30秒", "30"),
+        (r"\bhalbe\w? sekunde|\bdemi[ -]seconde|\bmedio segundo|半秒", "0.5"),
+        (r"\banderthalb\w*|\beineinhalb\w*|\b(?:une |un )?(?:seconde|minute) et demie", "1.5"),
+        (r"\bzweieinhalb\w*|\b(?:deux|dos) (?:\w+ )?(?:et demi|y medi)\w*", "2.5"),
+    )
+)  # fmt: skip
+
+
+def read_foreign(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yield the numbers that `text` says, as decimals, with where each begins and ends."""
+    for match in _WORD.finditer(text):
+        yield str(_WORDS[match.group().lower()]), match.span()
+    for match in _NUMERAL.finditer(text):
+        value = _numeral(match.group())
+        if value > 1:  # 一 alone is mostly an article
+            yield str(value), match.span()
+    for phrase, value in _HALVES:
+        for match in phrase.finditer(text):
+            yield value, match.span()
+
+
+def _numeral(numeral: str) -> int:
+    """Return the value of e.g. 二十四; digits side by side (二〇) are read one after the other."""
+    total = pending = 0
+    for sign in numeral:
+        if sign in _SCALES:
+            total += (pending or 1) * _SCALES[sign]
+            pending = 0
+        else:
+            pending = pending * 10 + _DIGITS[sign]
+    return total + pending
