@@ -105,9 +105,10 @@ def test_several_requests_are_planned_at_once() -> None:
     assert first.timings.plan_seconds > 0
     assert unison.run(second).image.height == 64
     assert unison.plan_batch([]) == []
-    for texts, media in (("a star", ()), (["a star"], [[], []])):
-        with pytest.raises(RequestError, match="as many lists of media"):
-            unison.plan_batch(texts, media)
+    with pytest.raises(RequestError, match="as many lists of media"):
+        unison.plan_batch("a star")
+    with pytest.raises(RequestError, match="1 texts and 2 lists of media"):
+        unison.plan_batch(["a star"], [[], []])
     with pytest.raises(RequestError, match="no words"):
         unison.plan_batch(["a star", " "])
 
@@ -130,7 +131,7 @@ def test_an_unsure_plan_is_confirmed_and_run() -> None:
 
 def test_forty_attachments() -> None:
     unison, _, _ = make({"task": "image_editing", "source": "image_40", "target": "star"})
-    planned = unison.plan("Turn the star green", MediaSet.of_kinds(*["image"] * 40))
+    planned = unison.plan("Turn the star green", MediaSet.of_kinds(*("image",) * 40))
     assert len(planned.plan.request.attachments) == 40
 
 

@@ -21,9 +21,10 @@ def explained(text: str, written: str, confidence: float | None = None) -> Expla
 
 
 def terminal(shown: object) -> str:
-    console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system="standard")
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100, color_system="standard")
     console.print(shown)
-    return console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    return out.getvalue()
 
 
 def test_the_words_that_state_a_value_are_marked():

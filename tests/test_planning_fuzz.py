@@ -17,8 +17,9 @@ from unison_agent.errors import PlanningError
 from unison_agent.grammar import request_grammar
 from unison_agent.plan_reading import read_plan
 from unison_agent.planner import make_request
-from unison_agent.tasks import MediaKind, Plan, Request
+from unison_agent.tasks import CustomCall, MediaKind, Plan, Request
 
+SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 TOKENS = LLTokenizer("byte")
 NUMBERS = [
     "width",
@@ -69,7 +70,7 @@ def scribble(request: Request, seed: int) -> str:
             ends = [token for token in allowed if token >= 256 or token in b'}"']
             goes = [token for token in allowed if token not in ends]
             many = goes if goes and (not ends or chance.random() < eager) else ends
-            forced = [chance.choice(cast("list[int]", many))]
+            forced = [chance.choice(many)]
         if forced[0] >= 256:
             break
         assert matcher.consume_tokens(forced), matcher.get_error()
@@ -91,6 +92,7 @@ def assert_grounded(plan: Plan) -> None:
             ]
             for name in (*NUMBERS, *NAMES, *SPANS)
         }
+        assert not isinstance(call, CustomCall)
         values = call.model_dump(exclude_none=True)
         handles = [values[role] for role in ROLES if role in values] + [
             *values.get("references", ())
@@ -168,14 +170,15 @@ def check(text: str, kinds: list[str], seed: int) -> Plan | None:
 
 
 @given(texts, kinds, st.integers(0, 2**32))
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, suppress_health_check=SLOW)
 def test_random_plans_are_grounded(text: str, kinds: list[str], seed: int):
     check(text, kinds, seed)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @given(texts, kinds, st.integers(0, 2**32))
-@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2000, deadline=None, suppress_health_check=SLOW)
 def test_many_random_plans_are_grounded(text: str, kinds: list[str], seed: int):
     check(text, kinds, seed)
 

@@ -10,6 +10,7 @@ from typing import Protocol, Self
 
 from pydantic import Field, ValidationError
 
+from unison_agent.custom import CustomTool, check_names
 from unison_agent.decoding import Turn, Written
 from unison_agent.errors import PlanningError, RequestError, WeightsError
 from unison_agent.explain import reading_words
@@ -23,6 +24,7 @@ __all__ = [
     "Planner",
     "Writer",
     "ask_if_unsure",
+    "check_words",
     "make_request",
     "prompt_text",
     "read_plan",
@@ -98,9 +100,11 @@ class Planner:
         writer: What writes the calls, e.g. the understanding model.
         calibration: Turns the writer's confidence into the plan's; plans have none without.
         min_confidence: A plan that is less sure asks whether it is meant; see `ask_if_unsure`.
+        tools: Custom tools that can be planned.
 
     Raises:
         RequestError: `min_confidence` is no share, or there is no calibration to hold it against.
+        ToolError: Two custom tools have the same name.
     """
 
     def __init__(
@@ -108,12 +112,15 @@ class Planner:
         writer: Writer,
         calibration: Calibration | None = None,
         min_confidence: float | None = None,
+        *,
+        tools: Sequence[CustomTool] = (),
     ) -> None:
         if min_confidence is not None and calibration is None:
             raise _no_confidence()
         self._writer = writer
         self._calibration = calibration
         self._min_confidence = _checked(min_confidence)
+        self._tools = check_names(tools)
 
     def plan(self, request: Request) -> Plan:
         """Return the plan that the request means, or what is missing.
@@ -122,7 +129,7 @@ class Planner:
             RequestError: The request has no words.
             PlanningError: What was written is no plan for this request.
         """
-        turn = _turn(request)
+        turn = _turn(request, self._tools)
         written = self._writer.write(
             turn.prompt, turn.grammar, copy_from=turn.copy_from, max_new_tokens=MAX_NEW_TOKENS
         )
@@ -137,7 +144,7 @@ class Planner:
         """
         if not requests:
             return []
-        turns = [_turn(request) for request in requests]
+        turns = [_turn(request, self._tools) for request in requests]
         written = self._writer.write_batch(turns, max_new_tokens=MAX_NEW_TOKENS)
         if len(written) != len(turns):
             msg = f"The writer wrote {len(written)} texts for {len(turns)} requests."
@@ -146,7 +153,7 @@ class Planner:
 
     def _read(self, request: Request, written: Written) -> Plan:
         sure = self._calibration and self._calibration.confidence(written.confidence)
-        plan = read_plan(request, written.text, confidence=sure)
+        plan = read_plan(request, written.text, confidence=sure, tools=self._tools)
         return ask_if_unsure(plan, self._min_confidence)
 
 
@@ -159,11 +166,12 @@ def ask_if_unsure(plan: Plan, min_confidence: float | None) -> Plan:
     Raises:
         RequestError: `min_confidence` is no share, or the plan has no confidence to hold it against.
     """
-    if _checked(min_confidence) is None:
+    least = _checked(min_confidence)
+    if least is None:
         return plan
     if plan.confidence is None:
         raise _no_confidence()
-    if not plan.steps or plan.confidence >= min_confidence:
+    if not plan.steps or plan.confidence >= least:
         return plan
     question = f"I read this as: {reading_words(plan.steps)}. Is that what you mean?"
     return Plan(
@@ -186,7 +194,7 @@ def make_request(text: str, attachments: Sequence[tuple[str, str]] = ()) -> Requ
     if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users are untyped
         msg = f"A request is text, got {type(text).__name__}."
         raise RequestError(msg, hint="Say in words what you want; media go into media=[...].")
-    _check_words(text)
+    check_words(text)
     if len(text) > _LONGEST_REQUEST:
         msg = f"The request has {len(text)} characters; at most {_LONGEST_REQUEST} are read."
         raise RequestError(msg, hint="Shorten it.")
@@ -212,25 +220,33 @@ def make_request(text: str, attachments: Sequence[tuple[str, str]] = ()) -> Requ
         raise RequestError(msg, hint="Attach images and videos only.") from error
 
 
-def prompt_text(request: Request) -> str:
-    """Return the user turn that the planner's model reads: the attachments' handles, then the words."""
+def prompt_text(request: Request, tools: Sequence[CustomTool] = ()) -> str:
+    """Return the user turn that the planner's model reads: attachments by handle, tools, then the words."""
     handles = ", ".join(attachment.handle for attachment in request.attachments)
     text = request.text
     if len(text) > _READ_FIRST + _READ_LAST:
         text = f"{text[:_READ_FIRST]} ... {text[-_READ_LAST:]}"
-    return f"attachments: {handles or 'none'}\n{text}"
+    head = f"attachments: {handles or 'none'}\n"
+    if tools:
+        head += f"tools: {'; '.join(f'{tool.name}: {tool.description}' for tool in tools)}\n"
+    return head + text
 
 
-def _turn(request: Request) -> Turn:
-    _check_words(request.text)
+def _turn(request: Request, tools: tuple[CustomTool, ...]) -> Turn:
+    check_words(request.text)
     return Turn(
-        prompt=prompt_text(request),
-        grammar=request_grammar(request.text, request.attachments),
+        prompt=prompt_text(request, tools),
+        grammar=request_grammar(request.text, request.attachments, tools),
         copy_from=request.text,
     )
 
 
-def _check_words(text: str) -> None:
+def check_words(text: str) -> None:
+    """Check that a request says something.
+
+    Raises:
+        RequestError: It is empty, or white space.
+    """
     if not text.strip():
         raise RequestError("The request has no words.", hint="Say what to make, change or answer.")
 
