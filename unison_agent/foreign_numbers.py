@@ -54,7 +54,7 @@ _WORD = re.compile(
     ),
     re.IGNORECASE,
 )
-_DIGITS = {"〇": 0, "一": 1, "二": 2, "两": 2, "兩": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}  # fmt: skip
+_DIGITS = {"\u3007": 0, "一": 1, "二": 2, "两": 2, "兩": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}  # fmt: skip
 _SCALES = {"十": 10, "百": 100, "千": 1000}
 _NUMERAL = re.compile(rf"[{''.join(_DIGITS)}{''.join(_SCALES)}]+")
 _HALVES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
