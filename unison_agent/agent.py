@@ -5,6 +5,7 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, get_args
 
+from unison_agent.custom import CustomTool
 from unison_agent.errors import RequestError, WeightsError
 from unison_agent.media import MediaSet, MediaSource
 from unison_agent.packs import load_pack
@@ -20,6 +21,7 @@ from unison_agent.weights import cache_dir
 
 if TYPE_CHECKING:
     from unison_agent.decoding import Turn, Written
+    from unison_agent.planner_outlines import OutlinesModel
     from unison_agent.vlm import UnderstandingModel
 
 _SHIPPED = Path(__file__).parent
@@ -65,6 +67,8 @@ class Unison:
         cls,
         profile: str | Path = "nano",
         *,
+        tools: Sequence[CustomTool] = (),
+        planner: "OutlinesModel | None" = None,
         device: str | None = None,
         progress: Progress = silent,
     ) -> Self:
@@ -72,21 +76,29 @@ class Unison:
 
         Args:
             profile: The name of a profile that ships with the library, or the path of a tool pack.
+            tools: Tools of your own that requests can be routed to; see `custom_tool`.
+            planner: A model of outlines that plans in place of the profile's, e.g. what
+                ``outlines.from_openai`` returns; its plans have no confidence.
             device: Where pipelines run, e.g. ``"cpu"``; CUDA when there is one by default.
             progress: Listens where a call names no listener of its own.
 
         Raises:
             UnknownProfileError: There is no such profile.
             PackError: The tool pack is wrong.
+            ToolError: Two of the tools have the same name.
+            MissingDependencyError: `planner` was given, and outlines is not installed.
         """
         pack = load_pack(profile)
         understanding = Lazy(lambda listener: _load_understanding(pack.understanding, listener))
-        tools = _tools(pack, understanding, device)
+        router = Router(_tools(pack, understanding, device), custom=tools, profile=pack.profile)
+        if planner is not None:
+            from unison_agent.planner_outlines import OutlinesPlanner
+
+            return cls(OutlinesPlanner(planner, tools), router, progress=progress)
         weights = _weights_folder(pack.understanding)
         calibration = Calibration.load(weights / "planner" / "calibration.json")
-        planner = Planner(_Writer(understanding), calibration)
-        router = Router(tools, profile=pack.profile)
-        return cls(planner, router, load=understanding, progress=progress)
+        planning = Planner(_Writer(understanding), calibration, tools=tools)
+        return cls(planning, router, load=understanding, progress=progress)
 
     @property
     def profile(self) -> str:
@@ -96,6 +108,10 @@ class Unison:
     def tools(self) -> tuple[ToolSpec, ...]:
         """Return what can be done: the tools with their tasks, limits and defaults."""
         return self._router.tools
+
+    def custom_tools(self) -> tuple[CustomTool, ...]:
+        """Return your own tools."""
+        return self._router.custom
 
     def plan(
         self,

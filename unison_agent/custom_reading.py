@@ -6,6 +6,8 @@ It knows what arguments may hold, what the request states and which handles ther
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
+from pydantic import JsonValue
+
 from unison_agent.custom import CustomTool
 from unison_agent.custom_fields import (
     ChoiceField,
@@ -23,6 +25,19 @@ from unison_agent.tasks import MediaKind
 
 TOOL_KEY = "tool"
 ARGUMENTS_KEY = "arguments"
+
+
+def without_null(field: ObjectField, arguments: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return arguments in the order of the schema; those that are null are left out."""
+    kept: dict[str, JsonValue] = {}
+    known = {one.name: one.field for one in field.arguments}
+    for name in [*known, *(name for name in arguments if name not in known)]:
+        value, below = arguments.get(name), known.get(name)
+        if isinstance(value, dict) and isinstance(below, ObjectField):
+            kept[name] = without_null(below, value)
+        elif value is not None:
+            kept[name] = value
+    return kept
 
 
 class UngroundedError(ValueError):

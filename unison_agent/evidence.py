@@ -104,10 +104,16 @@ def _places(name: str, value: object, call: TaskCall, stated: Stated) -> Iterabl
             places = stated.places(value)
             return [place for place in places if _is_negated(place, stated)] or places
         case _, int() | float() if name in _FITS:
-            places = stated.numbers.get(canonical(value), ())
-            return list(_fitting(cast("NumberField", name), places, stated.text)) or places
+            return fitting_places(name, stated.numbers.get(canonical(value), ()), stated)
         case _:
             return ()
+
+
+def fitting_places(name: str, places: tuple[Place, ...], stated: Stated) -> tuple[Place, ...]:
+    """Return those of a number's places whose neighbouring words fit a field of that name, or else all."""
+    if name not in _FITS:
+        return places
+    return tuple(_fitting(cast("NumberField", name), places, stated.text)) or places
 
 
 def _fitting(name: NumberField, places: Iterable[Place], text: str) -> Iterator[Place]:

@@ -5,7 +5,7 @@ prompt or question is written, the target of an edit where the words name it, an
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn, cast
 
@@ -21,14 +21,17 @@ from unison_agent.call_fields import (
     SpanField,
     makes,
 )
+from unison_agent.custom import CustomTool
+from unison_agent.custom_reading import TOOL_KEY, argument_places, without_null
 from unison_agent.edit_targets import find_target
 from unison_agent.errors import PlanningError
-from unison_agent.evidence import find_evidence
-from unison_agent.grammar import SLOTS
+from unison_agent.evidence import find_evidence, fitting_places
 from unison_agent.stated import Said, Stated, read_stated
 from unison_agent.stated_numbers import canonical
 from unison_agent.tasks import (
     TASK_CALL,
+    Call,
+    CustomCall,
     Evidence,
     ImageControllableGeneration,
     ImageEditing,
@@ -45,6 +48,7 @@ from unison_agent.tasks import (
     VideoReferenceGeneration,
     VideoUnderstanding,
 )
+from unison_agent.written import SLOTS
 
 _IMAGE: tuple[MediaKind, ...] = ("image",)
 _VIDEO: tuple[MediaKind, ...] = ("video",)
@@ -60,18 +64,25 @@ _QUESTIONS = {
 }
 
 
-def read_plan(request: Request, written: str, *, confidence: float | None = None) -> Plan:
+def read_plan(
+    request: Request,
+    written: str,
+    *,
+    confidence: float | None = None,
+    tools: Sequence[CustomTool] = (),
+) -> Plan:
     """Return the plan that `written` states for the request.
 
     Args:
         request: What was asked.
         written: JSON in the written form; null counts as unstated.
         confidence: How sure the planner is.
+        tools: What can be called besides the tasks.
 
     Raises:
         PlanningError: It is no such JSON, or states what the request and its media do not support.
     """
-    reading = _Reading(request, written)
+    reading = _Reading(request, written, {tool.name: tool for tool in tools})
     document = reading.document()
     if "needs_input" in document:
         missing = reading.missing(document)
@@ -87,6 +98,7 @@ class _Reading:
 
     request: Request
     written: str
+    tools: Mapping[str, CustomTool]
     evidence: list[Evidence] = field(default_factory=list[Evidence])
     _kinds: dict[str, MediaKind] = field(default_factory=dict[str, MediaKind])
     _step: int = 0
@@ -107,7 +119,7 @@ class _Reading:
             self._refuse(f"needs_input must be one of {', '.join(SLOTS)} and stand alone")
         return MissingInput(slot=slot, question=_QUESTIONS[slot])
 
-    def calls(self, document: Mapping[str, object]) -> Iterator[TaskCall]:
+    def calls(self, document: Mapping[str, object]) -> Iterator[Call]:
         """Yield the call and those that follow it, each checked."""
         stated = read_stated(self.request.text)
         self._kinds = {one.handle: one.kind for one in self.request.attachments}
@@ -120,13 +132,16 @@ class _Reading:
                 self._refuse(f"{THEN} must be a call, got {_shown(following)}")
             call = self._call(cast("Mapping[str, object]", following), stated)
             yield call
-            kind = makes(call.task)
+            custom = isinstance(call, CustomCall)
+            kind = self.tools[call.tool].output if custom else makes(call.task)
             if kind != "text":
                 self._kinds[f"step_{self._step}"] = kind
             following = cast("Mapping[str, object]", following).get(THEN)
 
-    def _call(self, document: Mapping[str, object], stated: Stated) -> TaskCall:
+    def _call(self, document: Mapping[str, object], stated: Stated) -> Call:
         fields = {k: v for k, v in document.items() if v is not None and k != THEN}
+        if TOOL_KEY in fields:
+            return self._custom_call(fields, stated)
         words = "question" if str(fields.get("task")).endswith("_understanding") else "prompt"
         whole = self.request.text
         said = fields.get(words, whole)
@@ -146,6 +161,31 @@ class _Reading:
         self._check_values(call, stated)
         call = _with_target(call, stated)
         self.evidence += find_evidence(self._step, call, stated)
+        return call
+
+    def _custom_call(self, fields: Mapping[str, object], stated: Stated) -> CustomCall:
+        if fields[TOOL_KEY] not in self.tools:
+            there = ", ".join(self.tools) or "none"
+            self._refuse(
+                f"{TOOL_KEY} must be a tool, got {_shown(fields[TOOL_KEY])}; there: {there}"
+            )
+        try:
+            call = CustomCall.model_validate(fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise self._error(f"{place}: {first['msg']}, got {_shown(first['input'])}") from error
+        tool = self.tools[call.tool]
+        call = CustomCall(tool=call.tool, arguments=without_null(tool.parameters, call.arguments))
+        try:
+            found = [*argument_places(tool, call.arguments, stated, self._kinds)]
+        except ValueError as error:
+            raise self._error(f"{call.tool}: {error}") from error
+        self.evidence += [
+            Evidence(step=self._step, field=name, start=start, end=end)
+            for name, places in found
+            for start, end in fitting_places(name, places, stated)
+        ]
         return call
 
     def _check_values(self, call: TaskCall, stated: Stated) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from unison_agent.explain import Explanation
 from unison_agent.media import MediaSet
 from unison_agent.result import Timings
-from unison_agent.tasks import Call, MissingInput, Plan
+from unison_agent.tasks import Call, CustomCall, MissingInput, Plan
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -65,7 +65,12 @@ class Planned:
             return [f"missing {self.missing.slot}: {self.missing.question}"]
         lines: list[str] = []
         for number, call in enumerate(self.steps, start=1):
-            stated = call.model_dump(mode="json", exclude_none=True, exclude={"task"})
+            custom = isinstance(call, CustomCall)
+            stated = (
+                call.arguments
+                if custom
+                else call.model_dump(mode="json", exclude_none=True, exclude={"task"})
+            )
             values = ", ".join(f"{field}={value!r}" for field, value in stated.items())
             lines.append(f"step_{number}: {call.task}({values})")
         return lines
