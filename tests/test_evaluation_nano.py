@@ -112,3 +112,9 @@ def test_edge_agreement_forgives_one_pixel() -> None:
     lines = rng.random((64, 64)) > 0.97
     assert generation.edge_agreement(lines, np.roll(lines, 1, axis=1)) > 0.95
     assert generation.edge_agreement(lines, np.zeros_like(lines)) == 0
+
+
+def test_swapped_words_ask_for_another_scene(nano: Unison) -> None:
+    report = generation.evaluate_task(nano, "text_to_image", 2, swapped=True)
+    assert report.task == "text_to_image, words swapped"
+    assert report.scores["ground"].value == 0

@@ -28,6 +28,10 @@ def generation(
         bool,
         typer.Option("--truth", help="Score the renderer's pictures: what the judge sees right."),
     ] = False,
+    swapped: Annotated[
+        bool,
+        typer.Option("--swapped", help="Give each request the words of another, as a control."),
+    ] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -51,8 +55,8 @@ def generation(
             if truth:
                 reports.append(measures.true_renderings(task, count))
                 continue
-            reports.append(measures.evaluate_task(unison, task, count, bars))
-            if task.endswith("editing"):
+            reports.append(measures.evaluate_task(unison, task, count, bars, swapped=swapped))
+            if task.endswith("editing") and not swapped:
                 found = {"masks found from words": measures.found_masks(task, count)}
                 reports.append(TaskReport(f"{task}, masks", found))
     _show(reports, json=json)

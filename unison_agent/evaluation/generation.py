@@ -7,6 +7,7 @@ it can; names are what nano's vision tower sees, and `true renderings` says how 
 import functools
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from math import log10
 from typing import TYPE_CHECKING, cast
 
@@ -22,6 +23,7 @@ from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.scenes import examples, sprites, world
 from unison_agent.scenes.examples import GenerationTask
 from unison_agent.scenes.world import Pixels
+from unison_agent.tasks import Plan
 from unison_agent.vlm import UnderstandingModel
 
 if TYPE_CHECKING:
@@ -34,12 +36,31 @@ Measures = dict[str, tuple[float, Unit]]
 
 
 def evaluate_task(
-    unison: "Unison", task: GenerationTask, count: int, progress: Progress = silent
+    unison: "Unison",
+    task: GenerationTask,
+    count: int,
+    progress: Progress = silent,
+    *,
+    swapped: bool = False,
 ) -> TaskReport:
-    """Run `count` cases of a task and score them."""
+    """Run `count` cases of a task and score them.
+
+    Args:
+        unison: What is measured.
+        task: Of the cases.
+        count: How many.
+        progress: Told of every case.
+        swapped: Give each case the words of another. What is still right does not come from the words.
+    """
     found: list[Measures] = []
     failed = 0
-    for number, case in enumerate(cases(task, count)):
+    chosen = list(cases(task, count))
+    if swapped:
+        chosen = [
+            replace(case, plan=_with_words(case.plan, other.said.text))
+            for case, other in zip(chosen, [*chosen[1:], chosen[0]], strict=True)
+        ]
+    for number, case in enumerate(chosen):
         progress(ProgressEvent("evaluate", number, count, task))
         try:
             made = unison.run(case.plan, media=case.media).artifacts[0].medium
@@ -49,7 +70,13 @@ def evaluate_task(
             continue
         found.append(_measure(case, _frames(made)))
     progress(ProgressEvent("evaluate", count, count, task))
-    return TaskReport(task, _means(found), failed)
+    return TaskReport(f"{task}, words swapped" if swapped else task, _means(found), failed)
+
+
+def _with_words(plan: Plan, prompt: str) -> Plan:
+    return plan.model_copy(
+        update={"steps": tuple(call.model_copy(update={"prompt": prompt}) for call in plan.steps)}
+    )
 
 
 def true_renderings(task: GenerationTask, count: int) -> TaskReport:
