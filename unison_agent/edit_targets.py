@@ -32,7 +32,8 @@ _PATTERNS: tuple[re.Pattern[str], ...] = tuple(
         r"(?:bigger|smaller|larger|taller|shorter|wider|brighter|darker|shinier|thinner|thicker|rounder)\b",
         r"\b(?:give) (?P<thing>(?:the|his|her|their|my|our) [\w-]+(?: [\w-]+)?) (?:an?|some|\w+er)\b",
         rf"\b(?:blur(?: out)?|sharpen|enlarge|shrink|brighten|darken|lighten|hide) {_THING}{_STOP}",
-        r"\b(?P<thing>[\w-]+) should be (?:an? |the )?[\w-]+",
+        r"(?:^|[,.;:!?(\n]\s*|\b(?:and|but) )(?P<thing>(?:the|this|that|these|those|all|an?|his|her|its|their|my|our) "
+        r"[^,.;:!?(\n]{2,60}?) should be (?:an? |the )?[\w-]+",
     )
 )
 _NO_THING = re.compile(
@@ -40,6 +41,11 @@ _NO_THING = re.compile(
     r"|the (?:image|picture|photo|clip|video|footage|film|scene|whole .*|rest|first|second|last|third|one"
     r"|mask\w*|marked .*|selected .*|white .*|area.*|region.*|spot|part.*)|.*\bmask.*|.*_\d.*|.*[{}].*"
     r"|(?:image|picture|photo|clip|video|footage|scene)|.*\b(?:if|you|please|i|is|are|be)\b.*)$",
+    re.IGNORECASE,
+)
+_WHERE = re.compile(
+    r" (?:in|on|from|inside) (?:the|this|that|my|our|your) (?:image|picture|photo\w*|pic|clip|video|footage|film|scene"
+    r"|shot|animation|frame)$",
     re.IGNORECASE,
 )
 _ARTICLE = re.compile(r"^(?:all (?:of )?)?(?:(?:the|an?|this|that|these|those) )+", re.IGNORECASE)
@@ -51,7 +57,7 @@ def find_target(edit: str) -> str | None:
     if not hits:
         return None
     match = min(hits, key=lambda hit: (hit.start(), hit.end()))
-    thing = match.group("thing").strip()
+    thing = _WHERE.sub("", match.group("thing").strip())
     if _NO_THING.match(thing) or len(thing.split()) > 9:
         return None
     bare = _ARTICLE.sub("", thing).strip(" '\"-")
