@@ -205,6 +205,10 @@ VideoCall = (
 GenerationCall = ImageCall | VideoCall
 TaskCall = Annotated[UnderstandingCall | ImageCall | VideoCall, Field(discriminator="task")]
 TASK_CALL: TypeAdapter[TaskCall] = TypeAdapter(TaskCall)
+TASK_MODELS: dict[Task, type[BaseModel]] = {
+    get_args(model.model_fields["task"].annotation)[0]: model
+    for model in get_args(get_args(TaskCall)[0])
+}
 
 
 class CustomCall(Wire):

@@ -1,0 +1,209 @@
+"""A request's plans as a JSON Schema, for models that take no grammar; it knows no model.
+
+It is closed over the request as far as a schema can be: tasks by media, handles, stated numbers and names. Words
+are free, but bounded, and a handle may be of a step that makes something else: `read_plan` checks the rest.
+Nothing is left out of an object: what is unstated is null, as strict function calling wants it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import cast, get_args
+
+from unison_agent.call_fields import (
+    FIELD_ORDER,
+    LONGEST_SPAN,
+    MOST_STEPS,
+    THEN,
+    NumberField,
+    SpanField,
+    makes,
+    may_hold,
+)
+from unison_agent.custom import CustomTool
+from unison_agent.custom_fields import (
+    ChoiceField,
+    Field,
+    FreeField,
+    HandleField,
+    ListField,
+    ObjectField,
+    TextField,
+)
+from unison_agent.custom_fields import NumberField as StatedNumberField
+from unison_agent.custom_reading import ARGUMENTS_KEY, TOOL_KEY
+from unison_agent.stated import Stated, read_stated
+from unison_agent.tasks import TASK_MODELS, MediaKind, Request, Task
+from unison_agent.written import SLOTS
+
+Schema = dict[str, object]
+_NULL: Schema = {"type": "null"}
+_NUMBERS = frozenset(get_args(NumberField))
+_SPANS = frozenset(get_args(SpanField))
+
+
+def request_schema(request: Request, tools: Sequence[CustomTool] = ()) -> Schema:
+    """Return the schema of ``{"steps": [calls], "needs_input": slot or null}`` for a request.
+
+    Args:
+        request: What was asked.
+        tools: What can be called besides the tasks.
+    """
+    stated = read_stated(request.text)
+    most = MOST_STEPS if stated.several else 1
+    made = [f"step_{number}" for number in range(1, most)]
+    handles: dict[MediaKind, list[str]] = {
+        kind: [one.handle for one in request.attachments if one.kind == kind] + made
+        for kind in ("image", "video")
+    }
+    calls = [
+        *(_task(task, stated, handles) for task in TASK_MODELS),
+        *(_tool(tool, stated, handles) for tool in tools),
+    ]
+    possible = [call for call in calls if call is not None]
+    return _object(
+        {
+            "steps": {"type": "array", "items": {"anyOf": possible}, "maxItems": most},
+            "needs_input": _or_null({"type": "string", "enum": list(SLOTS)}),
+        }
+    )
+
+
+def written_form(answer: str) -> str:
+    """Return an answer by `request_schema` in the form that `read_plan` reads; any other text as it is."""
+    try:
+        document = cast("object", json.loads(answer))
+    except (ValueError, RecursionError):
+        return answer
+    if not isinstance(document, dict) or "steps" not in document:
+        return answer
+    given = cast("Mapping[str, object]", document)
+    steps = given["steps"]
+    if not isinstance(steps, list) or not steps:
+        return json.dumps({"needs_input": given.get("needs_input")})
+    nested: object = None
+    for step in reversed(cast("list[object]", steps)):
+        if not isinstance(step, dict):
+            return answer
+        stated = cast("dict[str, object]", _stated(cast("object", step)))
+        nested = stated if nested is None else {**stated, THEN: nested}
+    return json.dumps(nested, ensure_ascii=False)
+
+
+def _stated(value: object) -> object:
+    """Return a value without the names that hold null."""
+    if not isinstance(value, dict):
+        return value
+    named = cast("Mapping[str, object]", value)
+    return {name: _stated(one) for name, one in named.items() if one is not None}
+
+
+def _task(task: Task, stated: Stated, handles: Mapping[MediaKind, list[str]]) -> Schema | None:
+    model = TASK_MODELS[task]
+    subject, _, kind = task.partition("_")
+    if kind == "understanding" and subject != "text" and not handles[cast("MediaKind", subject)]:
+        return None
+    properties: dict[str, object] = {"task": {"type": "string", "enum": [task]}}
+    filled = False
+    for name in FIELD_ORDER:
+        if name not in model.model_fields:
+            continue
+        schema = _field(name, task, stated, handles)
+        if schema is None and model.model_fields[name].is_required():
+            return None
+        if schema is not None:
+            filled |= name in ("first_frame", "last_frame")
+            required = model.model_fields[name].is_required() and name not in _SPANS
+            properties[name] = schema if required else _or_null(schema)
+    if task == "image_to_video" and not filled:
+        return None
+    return _object(properties)
+
+
+def _field(
+    name: str, task: Task, stated: Stated, handles: Mapping[MediaKind, list[str]]
+) -> Schema | None:
+    """Return the schema of a field, None when nothing can stand in it."""
+    if name in _NUMBERS:
+        field = cast("NumberField", name)
+        return _numbers([one for one in stated.numbers if may_hold(field, one)])
+    if name in _SPANS:
+        if name == "negative_prompt" and not stated.negations:
+            return None
+        return {"type": "string", "maxLength": LONGEST_SPAN[cast("SpanField", name)]}
+    match name:
+        case "resolution":
+            return _words(stated.resolutions)
+        case "aspect_ratio":
+            return _words(stated.aspect_ratios)
+        case "control_type":
+            return _words(stated.control_types)
+        case "references":
+            one = _words(handles["image"])
+            return None if one is None else {"type": "array", "items": one, "minItems": 1}
+        case "mask" if task == "video_editing":
+            return _words(dict.fromkeys([*handles["image"], *handles["video"]]))
+        case "source" | "control":
+            return _words(handles[cast("MediaKind", makes(task))])
+        case _:
+            return _words(handles["image"])
+
+
+def _tool(
+    tool: CustomTool, stated: Stated, handles: Mapping[MediaKind, list[str]]
+) -> Schema | None:
+    arguments = _argument(tool.parameters, stated, handles)
+    if arguments is None:
+        return None
+    return _object({TOOL_KEY: {"type": "string", "enum": [tool.name]}, ARGUMENTS_KEY: arguments})
+
+
+def _argument(
+    field: Field, stated: Stated, handles: Mapping[MediaKind, list[str]]
+) -> Schema | None:
+    match field:
+        case ObjectField():
+            properties: dict[str, object] = {}
+            for one in field.arguments:
+                schema = _argument(one.field, stated, handles)
+                if schema is None and one.required:
+                    return None
+                if schema is not None:
+                    properties[one.name] = schema if one.required else _or_null(schema)
+            return _object(properties)
+        case ListField():
+            items = _argument(field.item, stated, handles)
+            if items is None:
+                return None
+            bounds = {"minItems": field.least, "maxItems": field.most}
+            return {"type": "array", "items": items, **bounds}
+        case HandleField():
+            return _words(dict.fromkeys(one for kind in field.kinds for one in handles[kind]))
+        case StatedNumberField():
+            return _numbers([one for one in stated.numbers if field.admits(one)])
+        case ChoiceField():
+            return {"type": "string", "enum": list(field.values)}
+        case TextField():
+            return {"type": "string", "maxLength": field.longest}
+        case FreeField():
+            return cast("Schema", json.loads(field.schema))
+
+
+def _object(properties: Mapping[str, object]) -> Schema:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, _NULL]}
+
+
+def _numbers(canonical: Sequence[str]) -> Schema | None:
+    return {"type": "number", "enum": [json.loads(one) for one in canonical]} if canonical else None
+
+
+def _words(values: Mapping[str, object] | Sequence[str]) -> Schema | None:
+    return {"type": "string", "enum": list(values)} if values else None
