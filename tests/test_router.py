@@ -31,6 +31,7 @@ from unison_agent.router import (
     StageClock,
 )
 from unison_agent.router.roles import basis, check_plan, roles, seen_media
+from unison_agent.scenes import sprites
 from unison_agent.specs import ToolSpec
 from unison_agent.tasks import (
     TASK_CALL,
@@ -465,3 +466,22 @@ def test_a_generation_tool_does_not_answer(weights: Path) -> None:
     )
     with pytest.raises(RequestError, match="does not answer questions"):
         tool.run(call("text_understanding"), granted, MediaSet(), lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "noted"),
+    [("two red stars on blue", False), ("a photo of Paris", True), ("a starry night", True)],
+)
+def test_what_lies_outside_of_a_small_model_s_world_is_noted(
+    weights: Path, prompt: str, noted: bool
+) -> None:
+    router, _ = tiny_router(weights, ScriptedUnderstanding())
+    step = call("text_to_image", steps=1, prompt=prompt)
+    notes = router.run(plan(step), MediaSet()).steps[0].notes
+    assert VIDEO.domain is not None
+    assert (VIDEO.domain.note in notes) == noted
+
+
+def test_the_world_of_nano_is_that_of_its_scenes() -> None:
+    assert VIDEO.domain is not None
+    assert VIDEO.domain.words == sprites.NAMES

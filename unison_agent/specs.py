@@ -5,6 +5,7 @@ each. Packs are data: they name adapters of this library from a closed list, wei
 safetensors, and never code. Every check here is about one pack standing on its own.
 """
 
+import re
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
@@ -163,6 +164,18 @@ class Defaults(Wire):
     max_new_tokens: Count | None = None
 
 
+class Domain(Wire):
+    """What a small model can draw at all; words that name none of it get a note beside their picture."""
+
+    words: tuple[str, ...] = Field(min_length=1)
+    note: str = Field(min_length=1, description="What the user should know, in a sentence.")
+
+    def knows(self, prompt: str) -> bool:
+        """Whether the prompt names something of the domain; plurals count."""
+        known = {form for word in self.words for form in (word, f"{word}s", f"{word}es")}
+        return not known.isdisjoint(re.findall(r"[^\W\d_]+", prompt.lower()))
+
+
 class ToolSpec(Wire):
     """One tool: the tasks it serves, by which adapter, within which limits."""
 
@@ -173,6 +186,7 @@ class ToolSpec(Wire):
     connector: ConnectorSpec | None = None
     defaults: Defaults
     limits: Limits | None = None
+    domain: Domain | None = None
 
     @model_validator(mode="after")
     def _parts_of_adapter(self) -> Self:
@@ -181,7 +195,7 @@ class ToolSpec(Wire):
             if task.endswith("_understanding") != answers:
                 msg = f"adapter {self.adapter!r} does not serve {task}"
                 raise _wrong(msg, "tasks")
-        for key in ("pipeline", "connector", "limits"):
+        for key in ("pipeline", "connector", "limits", "domain"):
             if answers and getattr(self, key) is not None:
                 msg = f"adapter 'answer' takes no {key}"
                 raise _wrong(msg, key)

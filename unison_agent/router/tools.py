@@ -5,6 +5,7 @@ together the understanding model, the connector and a pipeline.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -21,7 +22,7 @@ from unison_agent.replay import WeightHash
 from unison_agent.router.lazy import Lazy
 from unison_agent.router.roles import seen_media
 from unison_agent.specs import PipelineSpec, ToolSpec
-from unison_agent.tasks import Generation, GrantedTask, TaskCall
+from unison_agent.tasks import Generation, GrantedTask, TaskCall, TextToImage, TextToVideo
 from unison_agent.weights import sha256_file
 
 if TYPE_CHECKING:
@@ -172,7 +173,13 @@ class GenerationTool:
         def find(frames: "Sequence[Picture]", target: str, /) -> ClipMasks:
             return find_masks(frames, target, self._understanding(progress))
 
-        return WanVaceAdapter(pipeline, find).run(call, granted, media, conditioning, progress)
+        adapter = WanVaceAdapter(pipeline, find)
+        output = adapter.run(cast("TaskCall", call), granted, media, conditioning, progress)
+        domain = self.spec.domain
+        # Other tasks get their things from media, and need not name them.
+        if domain and isinstance(call, TextToImage | TextToVideo) and not domain.knows(call.prompt):
+            return replace(output, notes=(*output.notes, domain.note))
+        return output
 
     def weights(self) -> tuple[WeightHash, ...]:
         """Return the hashes of pipeline, connector and understanding model."""
