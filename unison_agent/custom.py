@@ -117,37 +117,35 @@ class CustomTool:
             raise RequestError(f"{self.name} cannot be called like this: {error}.") from error
         try:
             made = self._function(*((arguments, media) if self._takes_media else (arguments,)))
-            return self._checked(made)
-        except (RunCancelledError, GenerationError):
+            several = cast("Iterable[object]", made) if isinstance(made, list | tuple) else (made,)
+            given = [
+                Image.from_pil(one) if isinstance(one, PIL.Image.Image) else one for one in several
+            ]
+        except RunCancelledError:
             raise
         except Exception as error:
             msg = f"The tool {self.name} failed: {type(error).__name__}: {error}."
             raise GenerationError(msg, hint="The cause is in its function.") from error
+        return self._checked(given)
 
-    def _checked(self, made: object) -> tuple[tuple[Medium, ...], str | None]:
-        several = cast("Iterable[object]", made) if isinstance(made, list | tuple) else (made,)
-        found: list[Medium] = []
+    def _checked(self, given: Iterable[object]) -> tuple[tuple[Medium, ...], str | None]:
+        media: list[Medium] = []
         said: list[str] = []
-        for one in several:
+        for one in given:
             match one:
                 case str():
                     said.append(one)
-                case Image() | Video() | PIL.Image.Image() if self.output != "text":
-                    found.append(Image.from_pil(one) if isinstance(one, PIL.Image.Image) else one)
+                case Image() | Video() if one.kind == self.output:
+                    media.append(one)
                 case _:
-                    raise self._unexpected(f"a {type(one).__name__}")
-        if any(medium.kind != self.output for medium in found):
-            raise self._unexpected(f"a {found[0].kind}")
-        if not (said if self.output == "text" else found):
-            raise self._unexpected("nothing" if not said else "only words")
-        return tuple(found), "\n".join(said) if said else None
+                    raise self._unexpected(type(one).__name__)
+        if not (said if self.output == "text" else media):
+            raise self._unexpected("only words" if said else "nothing")
+        return tuple(media), "\n".join(said) if said else None
 
     def _unexpected(self, got: str) -> GenerationError:
-        expected = _HOW[self.output]
-        return GenerationError(
-            f"The tool {self.name} returned {got}; expected {expected}.",
-            hint="Return that, or say with output= what it makes.",
-        )
+        msg = f"The tool {self.name} returned {got}; expected {_HOW[self.output]}."
+        return GenerationError(msg, hint="Return that, or say with output= what it makes.")
 
 
 def custom_tool(
@@ -175,17 +173,19 @@ def custom_tool(
         MissingDependencyError: A JSON Schema was given, and jsonschema is not installed.
     """
     schema, validate = _read_model(arguments)
-    name = name or _snake_case(str(schema.get("title", "")))
+    named = schema.get("title", getattr(arguments, "__name__", ""))
+    name = name or _snake_case(str(named))
     if not _NAME.fullmatch(name):
         msg = f"A tool's name is lower case letters, digits and _, at most 64; got {name!r}."
         raise ToolError(msg, hint="Pass name=.")
     if name in TASKS:
         raise ToolError(f"{name} is the name of a task.", hint="Pass another name=.")
+    parameters = read_arguments_schema(name, schema)
     return CustomTool(
         name,
         _description(name, description or schema.get("description") or function.__doc__),
         output or _output(name, function),
-        read_arguments_schema(name, schema),
+        parameters,
         schema,
         validate,
         function,

@@ -195,6 +195,8 @@ class _Reader:
                 raise self._wrong(at, f"has x-media {schema['x-media']!r}; expected {list(_MEDIA)}")
             return HandleField(kinds)
         least, most = self._range(schema, "minLength", "maxLength", _LONGEST_TEXT, at)
+        if most == 0:
+            raise self._wrong(at, "may hold no words (maxLength 0)")
         return TextField(max(least, 1), most)
 
     def _number(self, schema: Schema, kind: str, at: str) -> NumberField | FreeField:
@@ -204,10 +206,12 @@ class _Reader:
         bounds = cast("dict[str, float]", limits)
         if not schema.get("x-stated"):
             # Without limits a model that rambles would write digits for ever.
-            open_below = not bounds.keys() & {"minimum", "exclusiveMinimum"}
-            open_above = not bounds.keys() & {"maximum", "exclusiveMaximum"}
-            bounds |= {"minimum": -_LARGEST} if open_below else {}
-            bounds |= {"maximum": _LARGEST} if open_above else {}
+            least = max(bounds.get(key, -math.inf) for key in ("minimum", "exclusiveMinimum"))
+            most = min(bounds.get(key, math.inf) for key in ("maximum", "exclusiveMaximum"))
+            if math.isinf(least):
+                bounds["minimum"] = -_LARGEST if math.isinf(most) else min(0, most) - _LARGEST
+            if math.isinf(most):
+                bounds["maximum"] = _LARGEST if math.isinf(least) else max(0, least) + _LARGEST
             finest = {} if kind == "integer" else {"multipleOf": _SMALLEST_PART}
             return _free({"type": kind, **finest, **bounds})
         if "multipleOf" in bounds:
