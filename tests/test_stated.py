@@ -74,6 +74,13 @@ def test_numbers_have_their_places(text: str, number: str, places: list[str]):
     assert [text[start:end] for start, end in read_stated(text).numbers[number]] == places
 
 
+@pytest.mark.parametrize(
+    "text", ["c\u0131nq", "SE\u0130", "d\u0131x", "\u017feis", "\u212a 4\u212a"]
+)
+def test_letters_that_only_look_alike(text: str):
+    assert read_stated(text).text == text
+
+
 def test_names_and_negations_have_their_places():
     text = "widescreen (16:9) in 480p or full HD, these edges and skeletons, without text"
     stated = read_stated(text)
@@ -177,7 +184,18 @@ def test_the_whole_request_is_no_evidence():
 
 @pytest.mark.parametrize(
     "text",
-    ["9" * 8192, "1 " * 4096, "one hundred " * 680, "no 480p " * 1000, "é̀" * 4000, "x" * 8192],
+    [
+        "9" * 8192,
+        "九" * 8192,
+        "九十" * 4096,
+        "٩" * 8192,
+        "nine " * 1600,
+        "1 " * 4096,
+        "one hundred " * 680,
+        "no 480p " * 1000,
+        "é̀" * 4000,
+        "x" * 8192,
+    ],
 )
 def test_reading_takes_no_long(text: str):
     began = time.process_time()

@@ -47,16 +47,14 @@ _WORDS: dict[str, int] = {
     **_MORE,
 }
 # Words of alphabets with spaces are whole words; the others are found inside longer ones.
-_WORD = re.compile(
-    "|".join(
-        rf"(?<![^\W\d_]){word}(?![^\W\d_])" if re.match(r"[a-zà-ÿ]", word) else word
-        for word in sorted(_WORDS, key=len, reverse=True)
-    ),
-    re.IGNORECASE,
-)
+_LONGEST_FIRST = sorted(_WORDS, key=len, reverse=True)
+_SPACED = "|".join(word for word in _LONGEST_FIRST if re.match(r"[a-zà-ÿ]", word))
+_UNSPACED = "|".join(word for word in _LONGEST_FIRST if not re.match(r"[a-zà-ÿ]", word))
+_WORD = re.compile(rf"(?<![^\W\d_])(?:{_SPACED})(?![^\W\d_])|{_UNSPACED}", re.IGNORECASE)
 _DIGITS = {"\u3007": 0, "一": 1, "二": 2, "两": 2, "兩": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}  # fmt: skip
 _SCALES = {"十": 10, "百": 100, "千": 1000}
 _NUMERAL = re.compile(rf"[{''.join(_DIGITS)}{''.join(_SCALES)}]+")
+_LONGEST_NUMERAL = 16
 _HALVES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), value)
     for pattern, value in (
@@ -71,9 +69,11 @@ _HALVES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 def read_foreign(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
     """Yield the numbers that `text` says, as decimals, with where each begins and ends."""
     for match in _WORD.finditer(text):
-        yield str(_WORDS[match.group().lower()]), match.span()
+        # Where case is ignored, letters match that look alike and are not the same, e.g. a dotless i.
+        if (value := _WORDS.get(match.group().lower())) is not None:
+            yield str(value), match.span()
     for match in _NUMERAL.finditer(text):
-        value = _numeral(match.group())
+        value = _numeral(match.group()) if len(match.group()) <= _LONGEST_NUMERAL else 0
         if value > 1:  # 一 alone is mostly an article
             yield str(value), match.span()
     for phrase, value in _HALVES:

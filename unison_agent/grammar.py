@@ -276,6 +276,7 @@ def _key(name: str) -> str:
     return f",{json.dumps(name)}:"
 
 
+@lru_cache(maxsize=1024)
 def _escaped(words: str) -> str:
     return json.dumps(words, ensure_ascii=False)[1:-1]
 
