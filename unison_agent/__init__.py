@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from unison_agent.agent import Planned, Unison
+    from unison_agent.custom import (
+        CustomTool,
+        ImageHandle,
+        MediaHandle,
+        Stated,
+        VideoHandle,
+        custom_tool,
+    )
     from unison_agent.errors import (
         ConnectorMismatchError,
         DownloadError,
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
         PlanningError,
         RequestError,
         RunCancelledError,
+        ToolError,
         UnisonError,
         UnknownProfileError,
         UnsupportedMediaError,
@@ -32,7 +41,7 @@ if TYPE_CHECKING:
     from unison_agent.progress import Progress, ProgressEvent
     from unison_agent.replay import Record
     from unison_agent.result import Artifact, Result, StepResult, Timings
-    from unison_agent.tasks import TASKS, Adjustment, Granted, Plan, Request, TaskCall
+    from unison_agent.tasks import TASKS, Adjustment, CustomCall, Granted, Plan, Request, TaskCall
 
     __version__: str
 
@@ -41,11 +50,15 @@ __all__ = [
     "Adjustment",
     "Artifact",
     "ConnectorMismatchError",
+    "CustomCall",
+    "CustomTool",
     "DownloadError",
     "GenerationError",
     "Granted",
     "Image",
+    "ImageHandle",
     "MediaError",
+    "MediaHandle",
     "MediaLimitError",
     "MediaSet",
     "MissingDependencyError",
@@ -64,23 +77,31 @@ __all__ = [
     "RequestError",
     "Result",
     "RunCancelledError",
+    "Stated",
     "StepResult",
     "TaskCall",
     "Timings",
+    "ToolError",
     "ToolSpec",
     "Unison",
     "UnisonError",
     "UnknownProfileError",
     "UnsupportedMediaError",
     "Video",
+    "VideoHandle",
     "WeightsError",
     "__version__",
+    "custom_tool",
     "load_pack",
 ]
 
 _HOME = {
     "Planned": "agent",
     "Unison": "agent",
+    **dict.fromkeys(
+        ("CustomTool", "ImageHandle", "MediaHandle", "Stated", "VideoHandle", "custom_tool"),
+        "custom",
+    ),
     "Image": "media",
     "MediaSet": "media",
     "Video": "media",
@@ -96,6 +117,7 @@ _HOME = {
     "Timings": "result",
     "TASKS": "tasks",
     "Adjustment": "tasks",
+    "CustomCall": "tasks",
     "Granted": "tasks",
     "Plan": "tasks",
     "Request": "tasks",
