@@ -15,9 +15,11 @@ from unison_agent.replay import MediaHash, Record, Version, WeightHash
 from unison_agent.tasks import (
     Adjustment,
     Attachment,
+    CustomCall,
     Evidence,
     Granted,
     GrantedAnswer,
+    GrantedCustom,
     GrantedImage,
     GrantedVideo,
     ImageControllableGeneration,
@@ -103,7 +105,7 @@ def calls() -> tuple[TaskCall, ...]:
 
 
 def plans() -> tuple[Plan, ...]:
-    """Return a plan of one step, one of two, and one that says what is missing."""
+    """Return a plan of one step, one of two, one of a custom tool, and one that says what is missing."""
     text = "Draw a red star on a blue background, 64 by 64"
     start, end = text.index("64 by"), len(text)
     return (
@@ -134,6 +136,15 @@ def plans() -> tuple[Plan, ...]:
             ),
         ),
         Plan(
+            request=Request(
+                text="crop this to 32 by 16",
+                attachments=(Attachment(handle="image_1", kind="image"),),
+            ),
+            steps=(
+                CustomCall(tool="crop", arguments={"image": "image_1", "width": 32, "height": 16}),
+            ),
+        ),
+        Plan(
             request=Request(text="Turn the star green"),
             missing=MissingInput(slot="source", question="Which image has the star?"),
         ),
@@ -141,7 +152,7 @@ def plans() -> tuple[Plan, ...]:
 
 
 def granted() -> tuple[Granted, ...]:
-    """Return what was granted of an answer, an image, and a clip that could not be as asked."""
+    """Return what was granted of an answer, an image, a clip that could not be as asked, and a custom tool."""
     return (
         GrantedAnswer(output="text", tool="nano-answer", max_new_tokens=48),
         _granted_image(),
@@ -166,6 +177,7 @@ def granted() -> tuple[Granted, ...]:
                 ),
             ),
         ),
+        GrantedCustom(output="custom", tool="crop", num_outputs=1),
     )
 
 
