@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 # A pool of this many batches is sorted by length before it is cut, so that little is padding.
 _POOL_BATCHES = 16
 _IGNORED = -100
+# The kind of call is what matters most, and is said in few of an answer's tokens.
+_CHOOSING_WEIGHT = 4.0
 # Share of the requests that come with tools of the user's own.
 _TOOL_SHARE = 0.05
 
@@ -69,17 +71,32 @@ class TrainingOptions:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One sample in tokens: the turn to read and the answer to write, end token included."""
+    """One sample in tokens.
+
+    Attributes:
+        prompt: The turn to read.
+        answer: What to write, end token included.
+        choosing: How many of the answer's first tokens say what kind of call it is.
+    """
 
     prompt: list[int]
     answer: list[int]
+    choosing: int
 
 
 def encode(sample: Sample, tokenizer: "PreTrainedTokenizerFast") -> Encoded:
     """Return the tokens of one sample, exactly as the decoder will see them."""
-    answer = cast("list[int]", tokenizer(sample.answer, add_special_tokens=False)["input_ids"])
+    encoded = tokenizer(sample.answer, add_special_tokens=False, return_offsets_mapping=True)
+    answer = cast("list[int]", encoded["input_ids"])
+    starts = [start for start, _ in cast("list[tuple[int, int]]", encoded["offset_mapping"])]
+    # The first key and its value: up to the fourth quotation mark, and the mark after it.
+    named = sample.answer.replace('"', " ", 3).index('"') + 2
     end = cast("int", tokenizer.eos_token_id)
-    return Encoded(encode_turn(tokenizer, prompt_text(sample.request)), [*answer, end])
+    return Encoded(
+        encode_turn(tokenizer, prompt_text(sample.request)),
+        [*answer, end],
+        sum(start < named for start in starts),
+    )
 
 
 def batches(
@@ -96,7 +113,7 @@ def batches(
 
 
 def answer_loss(model: "LlamaForCausalLM", batch: Sequence[Encoded]) -> "torch.Tensor":
-    """Return the mean cross-entropy of the answers' tokens; the head runs at those places only.
+    """Return the cross-entropy of the answers' tokens, weighted; the head runs at those places only.
 
     Args:
         model: The language model.
@@ -108,17 +125,21 @@ def answer_loss(model: "LlamaForCausalLM", batch: Sequence[Encoded]) -> "torch.T
     ids = torch.zeros(len(batch), length, dtype=torch.long)
     seen = torch.zeros_like(ids)
     labels = torch.full_like(ids, _IGNORED)
+    weights = torch.ones(len(batch), length)
     for row, one in enumerate(batch):
         read, end = len(one.prompt), len(one.prompt) + len(one.answer)
         ids[row, :end] = torch.tensor([*one.prompt, *one.answer])
         seen[row, :end] = 1
         labels[row, read:end] = torch.tensor(one.answer)
+        weights[row, read : read + one.choosing] = _CHOOSING_WEIGHT
     device = model.device
     hidden = model.model(input_ids=ids.to(device), attention_mask=seen.to(device)).last_hidden_state
     wanted = labels[:, 1:].to(device)
     places = wanted != _IGNORED
     logits = model.lm_head(hidden[:, :-1][places]).float()
-    return torch.nn.functional.cross_entropy(logits, wanted[places])
+    losses = torch.nn.functional.cross_entropy(logits, wanted[places], reduction="none")
+    weighted = weights[:, 1:].to(device)[places]
+    return (losses * weighted).sum() / weighted.sum()
 
 
 def train(options: TrainingOptions) -> Path:
@@ -164,7 +185,7 @@ def train(options: TrainingOptions) -> Path:
     seed = options.seed + step
 
     def encoded() -> Iterator[Encoded]:
-        for sample in samples("train", seed, tool_share=_TOOL_SHARE):
+        for sample in samples("train", seed, tool_share=_TOOL_SHARE, nano_share=0.22):
             one = encode(sample, tokenizer)
             if len(one.prompt) + len(one.answer) <= options.max_tokens:
                 yield one
