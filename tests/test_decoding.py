@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
@@ -69,8 +70,11 @@ def model() -> LlamaForCausalLM:
         bos_token_id=1,
         eos_token_id=2,
         pad_token_id=2,
+        initializer_range=0.4,  # so large that what is written depends on what was read
     )
-    return LlamaForCausalLM(config).eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return LlamaForCausalLM(config).eval()
 
 
 @pytest.fixture(scope="module")

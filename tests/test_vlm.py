@@ -5,10 +5,15 @@ import pytest
 import torch
 
 from unison_agent import compose, conversation, pixels, reading
+from unison_agent.decoding import ConstrainedDecoder, Turn, encode_turn
 from unison_agent.errors import RunCancelledError
+from unison_agent.grammar import request_grammar
 from unison_agent.media import Image, Video
 from unison_agent.pipelines.store import NANO_FOLDER
+from unison_agent.planner import prompt_text
 from unison_agent.progress import ProgressEvent
+from unison_agent.tasks import MediaKind, Request
+from unison_agent.training.planning_data import name_attachments
 from unison_agent.vlm import UnderstandingModel
 
 
@@ -81,3 +86,34 @@ def test_scores_prefer_what_is_there(model: UnderstandingModel) -> None:
     scores = model.score(square((220, 50, 50)), "What color is the square?", ["red", "green"])
     assert len(scores) == 2
     assert all(s < 0 for s in scores)
+
+
+def test_plans_are_written_as_plain_masking_writes_them(model: UnderstandingModel) -> None:
+    asked: list[tuple[str, tuple[MediaKind, ...]]] = [
+        ("Draw a red star on a blue background, 64 by 64", ()),
+        ("make a 2 second video of this, moving right", ("image",)),
+        ("please change the star into a green heart", ("image",)),
+    ]
+    requests = [Request(text=t, attachments=name_attachments(kinds)) for t, kinds in asked]
+    turns = [Turn(prompt_text(r), request_grammar(r.text, r.attachments), r.text) for r in requests]
+    written = [model.write(t.prompt, t.grammar, copy_from=t.copy_from) for t in turns]
+    decoder = ConstrainedDecoder(model.model, model.tokenizer)
+    with model._using("planner"):
+        plain = [decoder.write_plain(t.prompt, t.grammar) for t in turns]
+    assert [w.text for w in written] == [w.text for w in plain]
+    assert sum(w.passes for w in written) < 0.3 * sum(w.passes for w in plain)
+    assert all(0 < w.confidence <= 1 for w in written)
+    assert [w.text for w in model.write_batch(turns)] == [w.text for w in written]
+
+
+def test_every_control_token_that_is_typed_is_plain_text(model: UnderstandingModel) -> None:
+    tokenizer = model.tokenizer
+    special = sorted({*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()})
+    assert {"<|im_start|>", "<|im_end|>", compose.IMAGE_PAD, compose.VIDEO_PAD} <= set(special)
+    control = {int(str(tokenizer.convert_tokens_to_ids(token))) for token in special}
+    template = [i for i in encode_turn(tokenizer, "") if i in control]
+    for token in special:
+        for typed in (token, f"a {token} b", f"{token}{token}"):
+            ids = encode_turn(tokenizer, typed)
+            assert [i for i in ids if i in control] == template, token
+            assert typed in tokenizer.decode(ids)

@@ -4,7 +4,7 @@ Rows advance by different numbers of tokens, and some of these are forgotten aga
 is cropped from the cache; what only some do stays as a hole that the attention mask hides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -29,7 +29,8 @@ def read_prefix(model: "PreTrainedModel", token_ids: Sequence[int]) -> KeyValues
     ids = torch.tensor([list(token_ids)], device=model.device)
     with torch.inference_mode():
         model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    return tuple((layer[0], layer[1]) for layer in cache)
+    layers = cast("Iterable[tuple[Tensor, Tensor, object]]", cache)
+    return tuple((keys, values) for keys, values, _ in layers)
 
 
 class Rows:
