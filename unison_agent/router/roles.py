@@ -152,7 +152,7 @@ def _check_role(call: Call, role: Role, kinds: dict[str, Kind]) -> None:
     if kind is None:
         there = ", ".join(kinds) or "none"
         msg = f"{call.task} names {role.handle} as its {role.name}; the handles are: {there}."
-        raise RequestError(msg, hint=f"Attach a {wanted}, or use one of these handles.")
+        raise RequestError(msg, hint="Attach it, or use one of these handles.")
     if kind not in role.kinds:
         msg = f"{call.task} names {role.handle} as its {role.name}, which is a {kind}; expected {wanted}."
-        raise RequestError(msg, hint=f"Attach a {wanted}.")
+        raise RequestError(msg, hint="Attach one, or name another handle.")
