@@ -8,8 +8,8 @@ import numpy as np
 from transformers import PreTrainedTokenizerFast
 
 from unison_agent.decoding import Drafter, GrammarWriter, NextLogits, Step
-from unison_agent.grammar import request_grammar
-from unison_agent.planner import MAX_NEW_TOKENS
+from unison_agent.planning.grammar import request_grammar
+from unison_agent.planning.planner import MAX_NEW_TOKENS
 from unison_agent.tasks import Request
 from unison_agent.vlm import FAMILIAR_PLANS
 

@@ -31,8 +31,8 @@ from unison_agent.decoding import (
     Turn,
 )
 from unison_agent.evaluation.planning_cases import read_case
-from unison_agent.grammar import request_grammar
-from unison_agent.planner import MAX_NEW_TOKENS, prompt_text
+from unison_agent.planning.grammar import request_grammar
+from unison_agent.planning.planner import MAX_NEW_TOKENS, prompt_text
 from unison_agent.tasks import TASK_CALL, Request
 from unison_agent.vlm import UnderstandingModel
 

@@ -19,7 +19,7 @@ from unison_agent.errors import (
 )
 from unison_agent.media import MediaSet
 from unison_agent.packs import load_pack
-from unison_agent.planner import Calibration, Planner
+from unison_agent.planning.planner import Calibration, Planner
 from unison_agent.progress import Progress, ProgressEvent, Stage, silent
 from unison_agent.router import AdapterTool, Lazy, Router
 from unison_agent.tasks import Attachment, Plan, Request, TextToImage

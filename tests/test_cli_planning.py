@@ -12,7 +12,7 @@ from unison_agent.cli.app import app
 from unison_agent.decoding import Turn, Written
 from unison_agent.evaluation.planning_cases import read_cases
 from unison_agent.evaluation.planning_run import Recorder
-from unison_agent.planner import Calibration, Planner
+from unison_agent.planning.planner import Calibration, Planner
 from unison_agent.progress import Progress
 from unison_agent.tasks import TASK_CALL, Plan, Request
 

@@ -16,7 +16,7 @@ from unison_agent.cli.app import app
 from unison_agent.errors import RunCancelledError
 from unison_agent.media import MediaSet, open_medium
 from unison_agent.packs import load_pack
-from unison_agent.planner import Planner
+from unison_agent.planning.planner import Planner
 from unison_agent.progress import Progress
 from unison_agent.result import Result
 from unison_agent.router import AdapterTool, Router
@@ -263,7 +263,7 @@ from unison_agent.adapters.video import WanVaceAdapter
 from unison_agent.agent import Unison
 from unison_agent.cli import app as cli, main
 from unison_agent.packs import load_pack
-from unison_agent.planner import Planner
+from unison_agent.planning.planner import Planner
 from unison_agent.router import AdapterTool, Router
 
 

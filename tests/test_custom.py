@@ -12,7 +12,8 @@ from llguidance import LLMatcher, LLTokenizer
 from pydantic import BaseModel, Field, JsonValue
 
 from unison_agent.agent import Unison
-from unison_agent.custom import (
+from unison_agent.custom.fields import FreeField, ListField, NumberField, ObjectField
+from unison_agent.custom.tool import (
     CustomTool,
     ImageHandle,
     MediaHandle,
@@ -21,7 +22,6 @@ from unison_agent.custom import (
     check_names,
     custom_tool,
 )
-from unison_agent.custom_fields import FreeField, ListField, NumberField, ObjectField
 from unison_agent.errors import (
     GenerationError,
     MissingInputError,
@@ -31,10 +31,10 @@ from unison_agent.errors import (
     ToolError,
 )
 from unison_agent.explain import Explanation
-from unison_agent.grammar import request_grammar
 from unison_agent.media import Image, MediaSet, Video
-from unison_agent.plan_reading import read_plan
-from unison_agent.planner import Planner, prompt_text
+from unison_agent.planning.grammar import request_grammar
+from unison_agent.planning.plan_reading import read_plan
+from unison_agent.planning.planner import Planner, prompt_text
 from unison_agent.progress import ProgressEvent
 from unison_agent.result import Result
 from unison_agent.router import Router

@@ -24,8 +24,8 @@ from unison_agent.decoding import (
     encode_turn,
 )
 from unison_agent.errors import PlanningError
-from unison_agent.grammar import request_grammar
-from unison_agent.planner import MAX_NEW_TOKENS, prompt_text, read_plan
+from unison_agent.planning.grammar import request_grammar
+from unison_agent.planning.planner import MAX_NEW_TOKENS, prompt_text, read_plan
 from unison_agent.tasks import MediaKind, Request
 from unison_agent.training.planning_data import name_attachments, nano_sample
 

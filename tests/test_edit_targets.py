@@ -1,6 +1,6 @@
 import pytest
 
-from unison_agent.edit_targets import find_target
+from unison_agent.planning.edit_targets import find_target
 
 
 @pytest.mark.parametrize(

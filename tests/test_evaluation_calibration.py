@@ -10,7 +10,7 @@ from unison_agent.evaluation.calibration import (
     fit_line,
     save,
 )
-from unison_agent.planner import Calibration
+from unison_agent.planning.planner import Calibration
 
 
 def overconfident(count: int, power: float) -> list[tuple[float, bool]]:

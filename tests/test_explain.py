@@ -6,9 +6,9 @@ from rich.console import Console
 from unison_agent.cli.show import plan_lines
 from unison_agent.explain import Explanation, reading_words
 from unison_agent.media import MediaSet
-from unison_agent.plan_reading import read_plan
 from unison_agent.planned import Planned
-from unison_agent.planner import ask_if_unsure
+from unison_agent.planning.plan_reading import read_plan
+from unison_agent.planning.planner import ask_if_unsure
 from unison_agent.tasks import Attachment, CustomCall, Evidence, Plan, Request, TextToImage
 
 IMAGE = (Attachment(handle="image_1", kind="image"),)

@@ -8,9 +8,9 @@ import pytest
 from llguidance import LLMatcher, LLTokenizer
 
 from unison_agent.errors import PlanningError
-from unison_agent.grammar import SLOTS, call_text, missing_text, plan_text, request_grammar
-from unison_agent.plan_reading import read_plan
-from unison_agent.stated import read_stated
+from unison_agent.planning.grammar import SLOTS, call_text, missing_text, plan_text, request_grammar
+from unison_agent.planning.plan_reading import read_plan
+from unison_agent.planning.stated import read_stated
 from unison_agent.tasks import TASKS, Attachment, Request
 from unison_agent.training.planning_data import name_attachments, nano_sample, samples
 

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from unison_agent.decoding import Turn, Written
 from unison_agent.errors import PlanningError, RequestError, WeightsError
-from unison_agent.grammar import SLOTS, request_grammar
-from unison_agent.planner import (
+from unison_agent.planning.grammar import SLOTS, request_grammar
+from unison_agent.planning.planner import (
     MAX_NEW_TOKENS,
     Calibration,
     Planner,

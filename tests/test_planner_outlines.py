@@ -17,11 +17,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from unison_agent.agent import Unison
-from unison_agent.custom import CustomTool, ImageHandle, Stated, custom_tool
+from unison_agent.custom.tool import CustomTool, ImageHandle, Stated, custom_tool
 from unison_agent.errors import PlanningError, RequestError
 from unison_agent.media import Image, MediaSet
-from unison_agent.plan_schema import request_schema, written_form
-from unison_agent.planner_outlines import OutlinesPlanner
+from unison_agent.planning.outlines_writer import OutlinesPlanner
+from unison_agent.planning.request_schema import request_schema, written_form
 from unison_agent.tasks import (
     TASKS,
     CustomCall,

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from unison_agent.planner import read_plan
+from unison_agent.planning.planner import read_plan
 from unison_agent.tasks import TASKS
 from unison_agent.training.nano_plans import make_plan
 from unison_agent.training.planning_data import (

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from llguidance import LLMatcher, LLTokenizer
 
-from unison_agent.call_fields import makes
 from unison_agent.errors import PlanningError
-from unison_agent.grammar import request_grammar
-from unison_agent.plan_reading import read_plan
-from unison_agent.planner import make_request
+from unison_agent.planning.call_fields import makes
+from unison_agent.planning.grammar import request_grammar
+from unison_agent.planning.plan_reading import read_plan
+from unison_agent.planning.planner import make_request
 from unison_agent.tasks import CustomCall, MediaKind, Plan, Request
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)

@@ -3,9 +3,9 @@ import time
 
 import pytest
 
-from unison_agent.evidence import find_evidence
-from unison_agent.stated import read_stated
-from unison_agent.stated_numbers import canonical
+from unison_agent.planning.evidence import find_evidence
+from unison_agent.planning.numbers import canonical
+from unison_agent.planning.stated import read_stated
 from unison_agent.tasks import TASK_CALL
 
 

@@ -7,9 +7,9 @@ from typing import cast
 
 import pytest
 
-from unison_agent.planner import prompt_text
-from unison_agent.stated import read_stated
-from unison_agent.stated_numbers import canonical
+from unison_agent.planning.numbers import canonical
+from unison_agent.planning.planner import prompt_text
+from unison_agent.planning.stated import read_stated
 from unison_agent.training.planning_wrappers import DATA, Part
 from unison_agent.training.tool_requests import (
     ToolRequest,

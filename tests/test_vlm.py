@@ -7,10 +7,10 @@ import torch
 from unison_agent import compose, conversation, pixels, reading
 from unison_agent.decoding import ConstrainedDecoder, Turn, encode_turn
 from unison_agent.errors import RunCancelledError
-from unison_agent.grammar import request_grammar
 from unison_agent.media import Image, Video
 from unison_agent.pipelines.store import NANO_FOLDER
-from unison_agent.planner import prompt_text
+from unison_agent.planning.grammar import request_grammar
+from unison_agent.planning.planner import prompt_text
 from unison_agent.progress import ProgressEvent
 from unison_agent.tasks import MediaKind, Request
 from unison_agent.training.planning_data import name_attachments

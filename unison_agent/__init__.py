@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from unison_agent.agent import Planned, Unison
-    from unison_agent.custom import (
+    from unison_agent.custom.tool import (
         CustomTool,
         ImageHandle,
         MediaHandle,

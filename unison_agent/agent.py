@@ -5,13 +5,13 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, get_args
 
-from unison_agent.custom import CustomTool
+from unison_agent.custom.tool import CustomTool
 from unison_agent.errors import RequestError, WeightsError
 from unison_agent.media import MediaSet, MediaSource
 from unison_agent.packs import load_pack
 from unison_agent.pipelines import PipelineStore
 from unison_agent.planned import Planned
-from unison_agent.planner import Calibration, Planner, ask_if_unsure, make_request
+from unison_agent.planning.planner import Calibration, Planner, ask_if_unsure, make_request
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.result import Result, Timings
 from unison_agent.router import AnswerTool, GenerationTool, Lazy, Router, StageClock, Tool
@@ -21,7 +21,7 @@ from unison_agent.weights import cache_dir
 
 if TYPE_CHECKING:
     from unison_agent.decoding import Turn, Written
-    from unison_agent.planner_outlines import OutlinesModel
+    from unison_agent.planning.outlines_writer import OutlinesModel
     from unison_agent.vlm import UnderstandingModel
 
 _SHIPPED = Path(__file__).parent
@@ -92,7 +92,7 @@ class Unison:
         understanding = Lazy(lambda listener: _load_understanding(pack.understanding, listener))
         router = Router(_tools(pack, understanding, device), custom=tools, profile=pack.profile)
         if planner is not None:
-            from unison_agent.planner_outlines import OutlinesPlanner
+            from unison_agent.planning.outlines_writer import OutlinesPlanner
 
             return cls(OutlinesPlanner(planner, tools), router, progress=progress)
         weights = _weights_folder(pack.understanding)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from unison_agent.errors import WeightsError
 from unison_agent.packs import load_pack
-from unison_agent.planner import Calibration, Planner
+from unison_agent.planning.planner import Calibration, Planner
 from unison_agent.progress import Progress
 
 if TYPE_CHECKING:

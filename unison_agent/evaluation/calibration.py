@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unison_agent.errors import RequestError
-from unison_agent.planner import Calibration
+from unison_agent.planning.planner import Calibration
 from unison_agent.result.saving import check_targets, write_whole
 
 BINS = 10

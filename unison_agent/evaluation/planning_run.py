@@ -12,7 +12,7 @@ from unison_agent.tasks import Plan, Request
 
 if TYPE_CHECKING:
     from unison_agent.decoding import Turn, Written
-    from unison_agent.planner import Writer
+    from unison_agent.planning.planner import Writer
 
 
 class Recorder:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from unison_agent.errors import MissingDependencyError
 from unison_agent.evaluation.planning_cases import NEEDS_INPUT, Case, read_cases
 from unison_agent.evaluation.planning_run import run
-from unison_agent.grammar import request_grammar
+from unison_agent.planning.grammar import request_grammar
 from unison_agent.progress import Progress, silent
 from unison_agent.specs import Pack
 from unison_agent.tasks import Plan, Request

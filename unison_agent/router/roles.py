@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from unison_agent.custom import CustomTool
+from unison_agent.custom.tool import CustomTool
 from unison_agent.errors import MissingInputError, RequestError
 from unison_agent.media import Kind, MediaSet, Medium, Video
 from unison_agent.negotiate import Basis

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 from unison_agent.adapters import Output
-from unison_agent.custom import CustomTool, check_names
+from unison_agent.custom.tool import CustomTool, check_names
 from unison_agent.errors import GenerationError, PackError, RequestError
 from unison_agent.media import MediaSet, Video
 from unison_agent.negotiate import negotiate

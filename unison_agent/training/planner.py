@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, cast
 from unison_agent.decoding import encode_turn
 from unison_agent.evaluation.planning import Report
 from unison_agent.evaluation.planning_report import document, tables
-from unison_agent.planner import prompt_text
+from unison_agent.planning.planner import prompt_text
 from unison_agent.training.lora import add_lora, lora_state, write_adapter
 from unison_agent.training.planner_evaluation import evaluate
 from unison_agent.training.planning_data import Sample, samples

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from unison_agent.evaluation.planning import Report, report
 from unison_agent.evaluation.planning_cases import Case, benchmark_files, read_case, read_cases
 from unison_agent.evaluation.planning_run import Recorder, run
-from unison_agent.planner import Planner
+from unison_agent.planning.planner import Planner
 from unison_agent.training.planning_data import Sample, nano_sample, samples
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict, cast
 
-from unison_agent.grammar import MOST_STEPS
+from unison_agent.planning.grammar import MOST_STEPS
 from unison_agent.tasks import MediaKind
 from unison_agent.training.nano_wording import Place
 

@@ -8,8 +8,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from unison_agent.custom import CustomTool
-from unison_agent.custom_fields import (
+from unison_agent.custom.fields import (
     ChoiceField,
     Field,
     FreeField,
@@ -19,8 +18,9 @@ from unison_agent.custom_fields import (
     ObjectField,
     TextField,
 )
-from unison_agent.stated import Place, Stated
-from unison_agent.stated_numbers import canonical
+from unison_agent.custom.tool import CustomTool
+from unison_agent.planning.numbers import canonical
+from unison_agent.planning.stated import Place, Stated
 from unison_agent.tasks import MediaKind
 
 TOOL_KEY = "tool"

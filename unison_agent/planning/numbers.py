@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from unison_agent.foreign_numbers import read_foreign
+from unison_agent.planning.foreign_numbers import read_foreign
 
 _UNITS = {
     word: value

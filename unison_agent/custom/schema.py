@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, cast
 
-from unison_agent.custom_fields import (
+from unison_agent.custom.fields import (
     Argument,
     ChoiceField,
     Field,

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import cast
 
-from unison_agent.call_fields import FIELD_ORDER, NumberField
-from unison_agent.stated import Place, Stated
-from unison_agent.stated_numbers import canonical
+from unison_agent.planning.call_fields import FIELD_ORDER, NumberField
+from unison_agent.planning.numbers import canonical
+from unison_agent.planning.stated import Place, Stated
 from unison_agent.tasks import Evidence, TaskCall
 
 # What stands right before a value, what in it, and what right after it.

@@ -11,7 +11,9 @@ from typing import NoReturn, cast
 
 from pydantic import ValidationError
 
-from unison_agent.call_fields import (
+from unison_agent.custom.tool import CustomTool
+from unison_agent.errors import PlanningError
+from unison_agent.planning.call_fields import (
     LONGEST_SPAN,
     MOST_STEPS,
     SETTINGS,
@@ -21,13 +23,12 @@ from unison_agent.call_fields import (
     SpanField,
     makes,
 )
-from unison_agent.custom import CustomTool
-from unison_agent.custom_reading import TOOL_KEY, argument_places, without_null
-from unison_agent.edit_targets import find_target
-from unison_agent.errors import PlanningError
-from unison_agent.evidence import find_evidence, fitting_places
-from unison_agent.stated import Said, Stated, read_stated
-from unison_agent.stated_numbers import canonical
+from unison_agent.planning.custom_reading import TOOL_KEY, argument_places, without_null
+from unison_agent.planning.edit_targets import find_target
+from unison_agent.planning.evidence import find_evidence, fitting_places
+from unison_agent.planning.numbers import canonical
+from unison_agent.planning.stated import Said, Stated, read_stated
+from unison_agent.planning.written import SLOTS
 from unison_agent.tasks import (
     TASK_CALL,
     Call,
@@ -48,7 +49,6 @@ from unison_agent.tasks import (
     VideoReferenceGeneration,
     VideoUnderstanding,
 )
-from unison_agent.written import SLOTS
 
 _IMAGE: tuple[MediaKind, ...] = ("image",)
 _VIDEO: tuple[MediaKind, ...] = ("video",)

@@ -8,14 +8,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from unison_agent.custom import CustomTool, check_names
+from unison_agent.custom.tool import CustomTool, check_names
 from unison_agent.errors import MissingDependencyError, PlanningError, RequestError
-from unison_agent.grammar import request_grammar
-from unison_agent.plan_reading import read_plan
-from unison_agent.plan_schema import request_schema, written_form
-from unison_agent.planner import MAX_NEW_TOKENS, check_words, prompt_text
+from unison_agent.planning.grammar import request_grammar
+from unison_agent.planning.plan_reading import read_plan
+from unison_agent.planning.planner import MAX_NEW_TOKENS, check_words, prompt_text
+from unison_agent.planning.request_schema import request_schema, written_form
+from unison_agent.planning.written import SLOTS
 from unison_agent.tasks import TASK_MODELS, Plan, Request
-from unison_agent.written import SLOTS
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer

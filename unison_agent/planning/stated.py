@@ -12,7 +12,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeAlias
 
-from unison_agent.stated_numbers import Spelled, canonical, read_numbers, spell_digits
+from unison_agent.planning.numbers import Spelled, canonical, read_numbers, spell_digits
 
 Place: TypeAlias = tuple[int, int]
 """Where something begins and ends in the text."""

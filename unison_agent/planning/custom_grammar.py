@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from unison_agent.custom import CustomTool
-from unison_agent.custom_fields import (
+from unison_agent.custom.fields import (
     Argument,
     ChoiceField,
     Field,
@@ -21,8 +20,9 @@ from unison_agent.custom_fields import (
     ObjectField,
     TextField,
 )
-from unison_agent.custom_reading import ARGUMENTS_KEY, said_choices
-from unison_agent.stated import Stated
+from unison_agent.custom.tool import CustomTool
+from unison_agent.planning.custom_reading import ARGUMENTS_KEY, said_choices
+from unison_agent.planning.stated import Stated
 from unison_agent.tasks import MediaKind
 
 _OR = "\n    | "

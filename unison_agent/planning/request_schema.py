@@ -9,7 +9,18 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import cast, get_args
 
-from unison_agent.call_fields import (
+from unison_agent.custom.fields import (
+    ChoiceField,
+    Field,
+    FreeField,
+    HandleField,
+    ListField,
+    ObjectField,
+    TextField,
+)
+from unison_agent.custom.fields import NumberField as StatedNumberField
+from unison_agent.custom.tool import CustomTool
+from unison_agent.planning.call_fields import (
     FIELD_ORDER,
     LONGEST_SPAN,
     MOST_STEPS,
@@ -19,21 +30,10 @@ from unison_agent.call_fields import (
     makes,
     may_hold,
 )
-from unison_agent.custom import CustomTool
-from unison_agent.custom_fields import (
-    ChoiceField,
-    Field,
-    FreeField,
-    HandleField,
-    ListField,
-    ObjectField,
-    TextField,
-)
-from unison_agent.custom_fields import NumberField as StatedNumberField
-from unison_agent.custom_reading import ARGUMENTS_KEY, TOOL_KEY
-from unison_agent.stated import Stated, read_stated
+from unison_agent.planning.custom_reading import ARGUMENTS_KEY, TOOL_KEY
+from unison_agent.planning.stated import Stated, read_stated
+from unison_agent.planning.written import SLOTS
 from unison_agent.tasks import TASK_MODELS, MediaKind, Request, Task
-from unison_agent.written import SLOTS
 
 Schema = dict[str, object]
 _NULL: Schema = {"type": "null"}

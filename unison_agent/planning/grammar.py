@@ -9,7 +9,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from unison_agent.call_fields import (
+from unison_agent.custom.tool import CustomTool
+from unison_agent.planning.call_fields import (
     FIELD_ORDER,
     LONGEST_SPAN,
     MOST_STEPS,
@@ -20,12 +21,10 @@ from unison_agent.call_fields import (
     makes,
     may_hold,
 )
-from unison_agent.custom import CustomTool
-from unison_agent.custom_grammar import CustomRules, custom_rules
-from unison_agent.custom_reading import TOOL_KEY
-from unison_agent.stated import Stated, read_stated
-from unison_agent.tasks import TASKS, Attachment, MediaKind, Task
-from unison_agent.written import (
+from unison_agent.planning.custom_grammar import CustomRules, custom_rules
+from unison_agent.planning.custom_reading import TOOL_KEY
+from unison_agent.planning.stated import Stated, read_stated
+from unison_agent.planning.written import (
     SLOTS,
     FieldValue,
     Slot,
@@ -33,6 +32,7 @@ from unison_agent.written import (
     missing_text,
     plan_text,
 )
+from unison_agent.tasks import TASKS, Attachment, MediaKind, Task
 
 __all__ = [
     "FIELD_ORDER",

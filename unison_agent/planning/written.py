@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias, get_args
 
-from unison_agent.call_fields import FIELD_ORDER, THEN
-from unison_agent.stated_numbers import canonical
+from unison_agent.planning.call_fields import FIELD_ORDER, THEN
+from unison_agent.planning.numbers import canonical
 
 Slot = Literal["source", "mask", "control", "references", "first_frame", "last_frame", "question"]
 SLOTS: tuple[Slot, ...] = get_args(Slot)

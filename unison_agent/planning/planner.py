@@ -10,12 +10,12 @@ from typing import Protocol, Self
 
 from pydantic import Field, ValidationError
 
-from unison_agent.custom import CustomTool, check_names
+from unison_agent.custom.tool import CustomTool, check_names
 from unison_agent.decoding import Turn, Written
 from unison_agent.errors import PlanningError, RequestError, WeightsError
 from unison_agent.explain import reading_words
-from unison_agent.grammar import request_grammar
-from unison_agent.plan_reading import read_plan
+from unison_agent.planning.grammar import request_grammar
+from unison_agent.planning.plan_reading import read_plan
 from unison_agent.tasks import Attachment, MissingInput, Plan, Request, Wire
 
 __all__ = [

@@ -28,8 +28,8 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic import Field as PydanticField
 from pydantic.errors import PydanticInvalidForJsonSchema
 
-from unison_agent.custom_fields import ObjectField, handles_in
-from unison_agent.custom_schema import Schema, may_be_null, read_arguments_schema
+from unison_agent.custom.fields import ObjectField, handles_in
+from unison_agent.custom.schema import Schema, may_be_null, read_arguments_schema
 from unison_agent.errors import (
     GenerationError,
     MissingDependencyError,
