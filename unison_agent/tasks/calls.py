@@ -1,8 +1,7 @@
-"""The language of tasks: requests, the 12 task calls and those of custom tools, plans and what was granted.
+"""The 12 task calls and those of custom tools; they know neither requests nor plans.
 
-It does not know how a plan is found, what a tool can do, or how pixels are made. Every model here is
-frozen and goes over the wire as JSON. A call carries only what a user can state; what is unstated is
-``None`` here and left out of the JSON the understanding model writes.
+A call carries only what a user can state; what is unstated is ``None`` here and left out of the JSON the
+understanding model writes.
 """
 
 import re
@@ -19,8 +18,6 @@ from pydantic import (
     TypeAdapter,
     model_validator,
 )
-
-from unison_agent.errors import RequestError
 
 MediaKind = Literal["image", "video"]
 OutputKind = Literal["text", "image", "video"]
@@ -59,9 +56,6 @@ class Wire(BaseModel):
     """Base of all wire models: immutable, and closed to unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-# --- what a user can state -----------------------------------------------------------------------
 
 
 class TextUnderstanding(Wire):
@@ -256,166 +250,3 @@ def _names_tool(value: object) -> bool:
 Call = Annotated[
     Annotated[TaskCall, Tag("task")] | Annotated[CustomCall, Tag("tool")], Discriminator(_form)
 ]
-
-
-# --- from a request to a plan --------------------------------------------------------------------
-
-
-class Attachment(Wire):
-    """One attached medium as the planner sees it: its handle and kind, no pixels."""
-
-    handle: Handle
-    kind: MediaKind
-
-
-class Request(Wire):
-    """What came in: the user's words and the kinds of what is attached, in order."""
-
-    text: Words
-    attachments: tuple[Attachment, ...] = ()
-
-
-class Evidence(Wire):
-    """The characters of the request that state one value of one step.
-
-    Where several places state it equally well, each of them is an evidence of its own.
-    """
-
-    step: int = Field(ge=1, description="The step whose value it is, from 1.")
-    field: str = Field(description='The field of that step, e.g. "width".')
-    start: int = Field(ge=0, description="The first character.")
-    end: int = Field(ge=1, description="Behind the last character.")
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> Self:
-        if self.end <= self.start:
-            msg = f"evidence ends behind its start, got {self.start} to {self.end}"
-            raise ValueError(msg)
-        return self
-
-
-class MissingInput(Wire):
-    """What must be attached or said before the request can run."""
-
-    slot: str = Field(description='The empty role, e.g. "source".')
-    question: str = Field(description="A sentence a user can answer.")
-
-
-class Plan(Wire):
-    """One or more calls, or what is missing; never both."""
-
-    request: Request
-    steps: tuple[Call, ...] = ()
-    missing: MissingInput | None = None
-    unsure: tuple[Call, ...] = Field(
-        default=(), description="What was understood, where missing asks whether it is meant."
-    )
-    evidence: tuple[Evidence, ...] = ()
-    confidence: float | None = Field(default=None, ge=0, le=1)
-
-    @model_validator(mode="after")
-    def _steps_or_missing(self) -> Self:
-        if bool(self.steps) == (self.missing is not None):
-            msg = "a plan has steps or says what is missing: one of the two"
-            raise ValueError(msg)
-        if self.unsure and self.steps:
-            msg = "a plan that is sure of its steps is not unsure of others"
-            raise ValueError(msg)
-        return self
-
-    def confirmed(self) -> Self:
-        """Return the plan of somebody who says yes to what was understood; a sure plan is itself.
-
-        Raises:
-            RequestError: Something is missing that a yes does not give.
-        """
-        if self.steps:
-            return self
-        if not self.unsure:
-            slot = "nothing" if self.missing is None else self.missing.slot
-            msg = f"The plan has no steps to confirm; missing: {slot}."
-            raise RequestError(msg, hint="Give what is missing and plan again.")
-        return self.model_copy(update={"steps": self.unsure, "unsure": (), "missing": None})
-
-
-# --- what a tool will do -------------------------------------------------------------------------
-
-Rule = Literal[
-    "size_range",
-    "multiple_of",
-    "area_cap",
-    "aspect_ratio",
-    "resolution",
-    "source_size",
-    "frame_range",
-    "frame_rule",
-    "volume_cap",
-    "duration",
-    "native_fps",
-    "steps_range",
-    "guidance_range",
-    "outputs_range",
-    "unsupported",
-]
-
-
-class Adjustment(Wire):
-    """One stated value that the tool cannot do, what it does instead, and by which rule."""
-
-    field: str
-    asked: int | float | str
-    granted: int | float | str | None
-    rule: Rule
-    reason: str = Field(description="The limit in plain words.")
-
-
-class GrantedAnswer(Wire):
-    """What an understanding tool will do."""
-
-    output: Literal["text"]
-    tool: str
-    max_new_tokens: int = Field(ge=1)
-    adjustments: tuple[Adjustment, ...] = ()
-
-
-class GrantedImage(Wire):
-    """What an image tool will do: every value concrete."""
-
-    output: Literal["image"]
-    tool: str
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
-    steps: int = Field(ge=1)
-    guidance_scale: float = Field(ge=0)
-    seed: int = Field(ge=0)
-    num_outputs: int = Field(ge=1)
-    adjustments: tuple[Adjustment, ...] = ()
-
-
-class GrantedVideo(Wire):
-    """What a video tool will do: every value concrete."""
-
-    output: Literal["video"]
-    tool: str
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
-    num_frames: int = Field(ge=1)
-    fps: float = Field(gt=0)
-    steps: int = Field(ge=1)
-    guidance_scale: float = Field(ge=0)
-    seed: int = Field(ge=0)
-    num_outputs: int = Field(ge=1)
-    adjustments: tuple[Adjustment, ...] = ()
-
-
-class GrantedCustom(Wire):
-    """What a custom tool has done: it grants what it is called with."""
-
-    output: Literal["custom"]
-    tool: ToolName
-    num_outputs: int = Field(ge=0, description="Pictures and clips that it made.")
-    adjustments: tuple[Adjustment, ...] = ()
-
-
-GrantedTask = GrantedAnswer | GrantedImage | GrantedVideo
-Granted = Annotated[GrantedTask | GrantedCustom, Field(discriminator="output")]
