@@ -14,6 +14,7 @@ from typing import cast
 from unison_agent.planning.grammar import SLOTS, FieldValue, Slot, missing_text, plan_text
 from unison_agent.planning.stated import read_stated
 from unison_agent.tasks import Attachment, MediaKind, Request
+from unison_agent.training.forgotten import forget
 from unison_agent.training.nano_plans import make_plan
 from unison_agent.training.nano_requests import make_example
 from unison_agent.training.nano_wording import Example, Place, Step, with_settings
@@ -41,8 +42,6 @@ _STEPS = (4, 8, 10, 12, 15, 20, 25, 28, 30, 35, 40, 50, 60, 75, 100)
 _GUIDANCE = (1, 2, 3, 3.5, 4, 4.5, 5, 5.5, 6, 6.5, 7, 7.5, 8, 9, 10, 12)
 _COUNTS = (2, 3, 4, 5, 6, 8, 10)
 _RESOLUTION_NAMES = {"2K": "1440p", "4K": "2160p", "8K": "4320p"}
-# People forget to attach what they speak of: this share of such requests comes without it.
-_FORGOTTEN = 0.25
 # Share of wrappers that get settings of their own, as people append them to anything.
 _MORE_SETTINGS = 0.15
 # Share of plans of several steps, or that sound like one, among the icon-scene requests.
@@ -52,17 +51,6 @@ _POINTING = re.compile(
     r"|footage|film|drawing|sketch|still|(?:depth|edge|normal|pose) map|skeleton|layout|screenshot))\b",
     re.IGNORECASE,
 )
-_ROLE_OF_TASK: Mapping[str, Slot] = {
-    "image_understanding": "source",
-    "video_understanding": "source",
-    "image_editing": "source",
-    "video_editing": "source",
-    "image_controllable_generation": "control",
-    "video_controllable_generation": "control",
-    "image_reference_generation": "references",
-    "video_reference_generation": "references",
-    "image_to_video": "first_frame",
-}
 # The lines of these slots say after a tab what they change.
 _EDITS = frozenset({"edit", "video_edit"})
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -108,10 +96,9 @@ def fill(
         stated=dict(steps[0].stated),
         then=tuple(steps[1:]),
     )
-    if _points_at_media(example) and rng.random() < _FORGOTTEN:
-        ends = set(example.roles) == {"last_frame"}
-        role: Slot = "last_frame" if ends else _ROLE_OF_TASK[example.task]
-        example = Example(example.text, (), "needs_input", missing=role)
+    lacking = forget(example, rng)
+    if lacking is not None:
+        example = lacking
     elif example.task == "needs_input":
         example.missing = cast("Slot", wrapper.get("missing", "question"))
     elif wrapper["lang"] == "en" and len(parts) == 1 and rng.random() < _MORE_SETTINGS:
@@ -141,17 +128,6 @@ def _with_more_settings(example: Example, rng: random.Random) -> Example:
         example.text = wrap(strip_end(example.text, ".!"))
     made = example.task.removeprefix("image_to_")
     return with_settings(rng, example, video="video" in made, often=1.0)
-
-
-def _points_at_media(example: Example) -> bool:
-    """Whether the request plainly speaks of the one medium that it comes with."""
-    return (
-        len(example.media) == 1
-        and not example.then
-        and example.task in _ROLE_OF_TASK
-        and "{m" not in example.text
-        and _POINTING.search(example.text) is not None
-    )
 
 
 def nano_sample(rng: random.Random) -> Sample:

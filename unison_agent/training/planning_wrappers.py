@@ -67,7 +67,8 @@ def times(wrapper: Wrapper) -> int:
     roles, stated = wrapper["roles"], wrapper["stated"]
     references = roles.get("references")
     seldom = (
-        wrapper["task"] in ("needs_input", "video_reference_generation")
+        wrapper["lang"] != "en"
+        or wrapper["task"] in ("needs_input", "video_reference_generation")
         or bool({"mask", "last_frame"} & roles.keys())
         or len(stated) > 1
         or bool({"negative_prompt", "num_outputs", "aspect_ratio"} & stated.keys())
