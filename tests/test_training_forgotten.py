@@ -13,12 +13,12 @@ def _lacking(
     media: tuple[MediaKind, ...],
     task: str,
     roles: Mapping[str, Place | list[Place]],
-    **more: tuple[Step, ...],
+    then: tuple[Step, ...] = (),
 ) -> set[tuple[tuple[MediaKind, ...], str]]:
     """Return what is attached and what is missing, over many draws."""
     found: set[tuple[tuple[MediaKind, ...], str]] = set()
     for seed in range(200):
-        left = forget(Example(text, media, task, roles, **more), random.Random(seed))
+        left = forget(Example(text, media, task, roles, then=then), random.Random(seed))
         if left is not None:
             assert (left.text, left.task) == (text, "needs_input")
             found.add((left.media, str(left.missing)))
@@ -38,9 +38,9 @@ def _lacking(
          {"first_frame": 0, "last_frame": 1}, {(("image",), "last_frame")}),
         ("from the second to the first", ("image", "image"), "image_to_video",
          {"first_frame": 1, "last_frame": 0}, {(("image",), "first_frame")}),
-        ("make it gray", ("image",), "image_editing", {"source": 0}, set()),
-        ("make this photo, {m0}, gray", ("image",), "image_editing", {"source": 0}, set()),
-        ("draw this photo of a cat", (), "text_to_image", {}, set()),
+        ("make it gray", ("image",), "image_editing", {"source": 0}, set[tuple[str, str]]()),
+        ("make this photo, {m0}, gray", ("image",), "image_editing", {"source": 0}, set[tuple[str, str]]()),
+        ("draw this photo of a cat", (), "text_to_image", dict[str, int](), set[tuple[str, str]]()),
     ],
 )  # fmt: skip
 def test_what_is_forgotten(
