@@ -96,7 +96,7 @@ def test_import_loads_nothing_heavy() -> None:
 
 def test_language_of_tasks_loads_no_model_library() -> None:
     lower = ("errors", "media", "tasks", "packs", "replay", "result", "negotiate", "schema")
-    upper = ("weights", "grammar", "planner", "router", "agent", "cli")
+    upper = ("weights", "planning.grammar", "planning.planner", "router", "agent", "cli")
     statement = "import " + ", ".join(f"unison_agent.{module}" for module in (*lower, *upper))
     assert not imported(statement) & {"torch", "diffusers", "transformers", "peft"}
 

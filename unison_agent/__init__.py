@@ -100,7 +100,7 @@ _HOME = {
     "Unison": "agent",
     **dict.fromkeys(
         ("CustomTool", "ImageHandle", "MediaHandle", "Stated", "VideoHandle", "custom_tool"),
-        "custom",
+        "custom.tool",
     ),
     "Image": "media",
     "MediaSet": "media",
