@@ -119,7 +119,8 @@ def build_model(
     for name, value in (vision or {}).items():
         values[f"model.visual.{name}"] = value.to(dtype)
     found = model.load_state_dict(values, strict=False, assign=True)
-    _check_found(found.missing_keys, found.unexpected_keys, tower=vision is not None)
+    missing, unexpected = cast("tuple[list[str], list[str]]", found)
+    _check_found(missing, unexpected, tower=vision is not None)
     model.tie_weights()
     return model.eval().requires_grad_(False)
 

@@ -17,7 +17,7 @@ from unison_agent.errors import UnisonError
 from unison_agent.evaluation import judge
 from unison_agent.evaluation.generation_cases import Case, cases, target_words
 from unison_agent.evaluation.task_reports import Score, TaskReport, Unit
-from unison_agent.media import Image, Medium, Video
+from unison_agent.media import Image, Medium
 from unison_agent.pipelines.store import NANO_FOLDER
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.scenes import examples, sprites, world
@@ -111,7 +111,7 @@ def seeing_model() -> UnderstandingModel:
 
 
 def _pictures(medium: Medium) -> list["PilImage"]:
-    return [medium.rgb()] if isinstance(medium, Image) else list(cast("Video", medium).frames())
+    return [medium.rgb()] if isinstance(medium, Image) else list(medium.frames())
 
 
 def _frames(medium: Medium) -> list[Pixels]:
@@ -143,7 +143,7 @@ def _measure(case: Case, frames: list[Pixels]) -> Measures:
                 seen = judge.names(seeing_model(), near)
                 measures["identity"] = (float(len(set(seen)) == 1), "%")
         case "image_to_video":
-            measures = {"motion": (_moves(case, frames), "%")}
+            measures: Measures = {"motion": (_moves(case, frames), "%")}
             for name, at in (("first", 0), ("last", -1)):
                 if case.said.detail in (name, "both"):
                     measures[f"{name} frame"] = (_psnr(frames[at], case.truth.target[at]), "dB")
