@@ -12,8 +12,7 @@ from unison_agent.agent import Unison
 from unison_agent.evaluation import generation, task_reports, understanding
 from unison_agent.evaluation.generation_cases import cases
 from unison_agent.scenes import held_out
-from unison_agent.scenes.examples import GENERATION_TASKS, GenerationTask
-from unison_agent.tasks import Task
+from unison_agent.tasks import GENERATION_TASKS, UNDERSTANDING_TASKS, GenerationTask, Task
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +67,7 @@ def test_nano_is_scored_through_the_agent(nano: Unison) -> None:
     assert report.scores["ground"].value == 100
 
 
-@pytest.mark.parametrize("task", understanding.UNDERSTANDING)
+@pytest.mark.parametrize("task", UNDERSTANDING_TASKS)
 def test_questions_are_asked_and_answers_counted(nano: Unison, task: Task) -> None:
     report = understanding.evaluate_task(nano, task, 2)
     assert report.scores["all"].cases == 2

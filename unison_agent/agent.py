@@ -6,25 +6,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, get_args
 
 from unison_agent.custom.tool import CustomTool
-from unison_agent.errors import RequestError, WeightsError
+from unison_agent.errors import RequestError
 from unison_agent.media import MediaSet, MediaSource
+from unison_agent.opening import load_calibration, load_understanding, weights_folder
 from unison_agent.packs import load_pack
 from unison_agent.pipelines import PipelineStore
 from unison_agent.planned import Planned
-from unison_agent.planning.planner import Calibration, Planner, ask_if_unsure, make_request
+from unison_agent.planning.planner import Planner, ask_if_unsure, make_request
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.result import Result, Timings
 from unison_agent.router import AnswerTool, GenerationTool, Lazy, Router, StageClock, Tool
-from unison_agent.specs import Pack, ToolSpec, UnderstandingSpec
+from unison_agent.specs import Pack, ToolSpec
 from unison_agent.tasks import Mode, Plan, Request
-from unison_agent.weights import cache_dir
 
 if TYPE_CHECKING:
     from unison_agent.decoding import Turn, Written
     from unison_agent.planning.outlines_writer import OutlinesModel
     from unison_agent.vlm import UnderstandingModel
-
-_SHIPPED = Path(__file__).parent
 
 
 class Plans(Protocol):
@@ -89,14 +87,13 @@ class Unison:
             MissingDependencyError: `planner` was given, and outlines is not installed.
         """
         pack = load_pack(profile)
-        understanding = Lazy(lambda listener: _load_understanding(pack.understanding, listener))
+        understanding = Lazy(lambda listener: load_understanding(pack.understanding, listener))
         router = Router(_tools(pack, understanding, device), custom=tools, profile=pack.profile)
         if planner is not None:
             from unison_agent.planning.outlines_writer import OutlinesPlanner
 
             return cls(OutlinesPlanner(planner, tools), router, progress=progress)
-        weights = _weights_folder(pack.understanding)
-        calibration = Calibration.load(weights / "planner" / "calibration.json")
+        calibration = load_calibration(pack.understanding)
         planning = Planner(_Writer(understanding), calibration, tools=tools)
         return cls(planning, router, load=understanding, progress=progress)
 
@@ -261,7 +258,7 @@ def _tools(
     pack: Pack, understanding: "Lazy[UnderstandingModel]", device: str | None
 ) -> tuple[Tool, ...]:
     pipelines = PipelineStore(device=device)
-    folder = _weights_folder(pack.understanding)
+    folder = weights_folder(pack.understanding)
     tools: list[Tool] = []
     for spec in pack.tools:
         match spec.adapter:
@@ -277,19 +274,3 @@ def _tools(
                     )
                 )
     return tuple(tools)
-
-
-def _weights_folder(spec: UnderstandingSpec) -> Path:
-    """Return where what is trained lies: what ships is in the package, all else in the cache."""
-    return _SHIPPED / spec.weights if spec.source == "nano" else cache_dir() / spec.weights
-
-
-def _load_understanding(spec: UnderstandingSpec, progress: Progress) -> "UnderstandingModel":
-    if spec.source == "hub":
-        msg = f"The understanding model {spec.repo} comes from the hub, which cannot be loaded yet."
-        raise WeightsError(msg, hint="Use the profile 'nano'.")
-    from unison_agent.vlm import UnderstandingModel
-
-    return UnderstandingModel.load_nano(
-        _weights_folder(spec), layer=spec.layer, dtype=spec.dtype, progress=progress
-    )

@@ -8,6 +8,7 @@ import typer
 from unison_agent.cli.bars import Bars
 from unison_agent.cli.telling import stderr, stdout, told
 from unison_agent.errors import RequestError
+from unison_agent.tasks import GENERATION_TASKS, UNDERSTANDING_TASKS
 
 if TYPE_CHECKING:
     from unison_agent.evaluation.task_reports import TaskReport
@@ -45,11 +46,11 @@ def generation(
     from unison_agent.evaluation import generation as measures
     from unison_agent.evaluation.task_reports import TaskReport
 
-    chosen = _chosen(tasks, measures.GENERATION)
+    chosen = _chosen(tasks, GENERATION_TASKS)
     reports: list[TaskReport] = []
     unison = Unison.from_pretrained(profile)
     with Bars(stderr()) as bars:
-        for task in measures.GENERATION:
+        for task in GENERATION_TASKS:
             if task not in chosen:
                 continue
             if truth:
@@ -78,12 +79,12 @@ def understanding(
     from unison_agent.agent import Unison
     from unison_agent.evaluation import understanding as measures
 
-    chosen = _chosen(tasks, measures.UNDERSTANDING)
+    chosen = _chosen(tasks, UNDERSTANDING_TASKS)
     unison = Unison.from_pretrained(profile)
     with Bars(stderr()) as bars:
         reports = [
             measures.evaluate_task(unison, task, count, bars)
-            for task in measures.UNDERSTANDING
+            for task in UNDERSTANDING_TASKS
             if task in chosen
         ]
     _show(reports, json=json)

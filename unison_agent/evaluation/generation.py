@@ -20,10 +20,9 @@ from unison_agent.evaluation.task_reports import Score, TaskReport, Unit
 from unison_agent.media import Image, Medium
 from unison_agent.pipelines.store import NANO_FOLDER
 from unison_agent.progress import Progress, ProgressEvent, silent
-from unison_agent.scenes import examples, sprites, world
-from unison_agent.scenes.examples import GenerationTask
+from unison_agent.scenes import sprites, world
 from unison_agent.scenes.world import Pixels
-from unison_agent.tasks import Plan
+from unison_agent.tasks import GenerationTask, Plan
 from unison_agent.vlm import UnderstandingModel
 
 if TYPE_CHECKING:
@@ -233,6 +232,3 @@ def _iou(a: np.ndarray, b: np.ndarray) -> float:
 def _psnr(a: Pixels, b: Pixels) -> float:
     error = float(np.mean((a.astype(np.float64) - b) ** 2))
     return 60.0 if error == 0 else min(60.0, 10 * log10(255**2 / error))
-
-
-GENERATION = examples.GENERATION_TASKS

@@ -12,8 +12,8 @@ import numpy as np
 
 from unison_agent.media import Image, Medium, Video
 from unison_agent.scenes import examples, held_out
-from unison_agent.scenes.examples import Drawing, GenerationTask, Wording
-from unison_agent.tasks import TASK_CALL, Attachment, Plan, Request
+from unison_agent.scenes.examples import Drawing, Wording
+from unison_agent.tasks import TASK_CALL, Attachment, GenerationTask, Plan, Request
 
 SEED = 90_000
 NUM_FRAMES = 17

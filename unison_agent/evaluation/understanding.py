@@ -23,11 +23,6 @@ from unison_agent.tasks import TASK_CALL, Attachment, Plan, Request, Task
 if TYPE_CHECKING:
     from unison_agent.agent import Unison
 
-UNDERSTANDING: tuple[Task, ...] = (
-    "text_understanding",
-    "image_understanding",
-    "video_understanding",
-)
 QUESTIONS = Path(__file__).parents[2] / "data" / "understanding" / "questions.jsonl"
 
 

@@ -7,26 +7,15 @@ a pool follow from (seed, task, i) alone; the pixels may be drawn anew with anot
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unison_agent.scenes import sprites, words, world
 from unison_agent.scenes.world import Pixels, Scene, Thing
+from unison_agent.tasks import GenerationTask
 
-GenerationTask = Literal[
-    "text_to_image",
-    "text_to_video",
-    "image_to_video",
-    "image_editing",
-    "video_editing",
-    "image_controllable_generation",
-    "video_controllable_generation",
-    "image_reference_generation",
-    "video_reference_generation",
-]
-GENERATION_TASKS: tuple[GenerationTask, ...] = get_args(GenerationTask)
 SEEN_FRAMES = 4  # of a clip, as the understanding model samples it
 
 Seen = tuple[Literal["image", "video"], NDArray[np.uint8]]

@@ -4,14 +4,17 @@ It does not know how a plan is found, what a tool can do, or how pixels are made
 """
 
 from unison_agent.tasks.calls import (
+    GENERATION_TASKS,
     TASK_CALL,
     TASK_MODELS,
     TASKS,
+    UNDERSTANDING_TASKS,
     Call,
     ControlType,
     CustomCall,
     Generation,
     GenerationCall,
+    GenerationTask,
     Handle,
     ImageCall,
     ImageControllableGeneration,
@@ -29,6 +32,7 @@ from unison_agent.tasks.calls import (
     TextUnderstanding,
     ToolName,
     UnderstandingCall,
+    UnderstandingTask,
     VideoCall,
     VideoControllableGeneration,
     VideoEditing,
@@ -57,9 +61,11 @@ from unison_agent.tasks.plans import (
 )
 
 __all__ = [
+    "GENERATION_TASKS",
     "TASKS",
     "TASK_CALL",
     "TASK_MODELS",
+    "UNDERSTANDING_TASKS",
     "Adjustment",
     "Attachment",
     "Call",
@@ -68,6 +74,7 @@ __all__ = [
     "Evidence",
     "Generation",
     "GenerationCall",
+    "GenerationTask",
     "Granted",
     "GrantedAnswer",
     "GrantedCustom",
@@ -95,6 +102,7 @@ __all__ = [
     "TextUnderstanding",
     "ToolName",
     "UnderstandingCall",
+    "UnderstandingTask",
     "VideoCall",
     "VideoControllableGeneration",
     "VideoEditing",

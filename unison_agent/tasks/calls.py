@@ -21,10 +21,8 @@ from pydantic import (
 
 MediaKind = Literal["image", "video"]
 OutputKind = Literal["text", "image", "video"]
-Task = Literal[
-    "text_understanding",
-    "image_understanding",
-    "video_understanding",
+UnderstandingTask = Literal["text_understanding", "image_understanding", "video_understanding"]
+GenerationTask = Literal[
     "text_to_image",
     "text_to_video",
     "image_to_video",
@@ -35,7 +33,10 @@ Task = Literal[
     "image_reference_generation",
     "video_reference_generation",
 ]
+Task = Literal[UnderstandingTask, GenerationTask]
 TASKS: tuple[Task, ...] = get_args(Task)
+UNDERSTANDING_TASKS: tuple[UnderstandingTask, ...] = get_args(UnderstandingTask)
+GENERATION_TASKS: tuple[GenerationTask, ...] = get_args(GenerationTask)
 ControlType = Literal["depth", "pose", "canny", "scribble", "gray", "layout", "normal"]
 Mode = Literal["nearest", "strict", "ask"]
 

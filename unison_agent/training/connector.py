@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from unison_agent.connector import Resampler, Shape
 from unison_agent.scenes import words
-from unison_agent.scenes.examples import GENERATION_TASKS, GenerationTask
+from unison_agent.tasks import GENERATION_TASKS, GenerationTask
 from unison_agent.training.loop import Budget, set_rate
 from unison_agent.training.states import TEXT_DIM, Pool, load_pool, pool_wording
 

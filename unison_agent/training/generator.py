@@ -23,12 +23,8 @@ from torch.nn import functional
 
 from unison_agent.connector import Resampler, Shape
 from unison_agent.scenes import held_out, world
-from unison_agent.scenes.examples import (
-    GENERATION_TASKS,
-    Drawing,
-    GenerationTask,
-    drawing,
-)
+from unison_agent.scenes.examples import Drawing, drawing
+from unison_agent.tasks import GENERATION_TASKS, GenerationTask
 from unison_agent.training import closed_form_vae as vae
 from unison_agent.training.closed_form_vae import Basis
 from unison_agent.training.loop import Average, Budget, plain_attention, set_rate

@@ -16,14 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from unison_agent import compose
-from unison_agent.scenes.examples import (
-    GENERATION_TASKS,
-    Drawing,
-    GenerationTask,
-    Wording,
-    drawing,
-    wording,
-)
+from unison_agent.scenes.examples import Drawing, Wording, drawing, wording
+from unison_agent.tasks import GENERATION_TASKS, GenerationTask
 from unison_agent.vlm import UnderstandingModel
 
 LAYER = 20
