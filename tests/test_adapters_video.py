@@ -107,6 +107,22 @@ def test_text_to_video() -> None:
     assert vace_inputs(call("text_to_video"), CLIP, MediaSet()) == VaceInputs(32, 16, 5)
 
 
+@pytest.mark.parametrize("task", ["text_to_video", "video_reference_generation", "image_to_video"])
+def test_frames_to_be_made_say_when_they_are_where_the_pipeline_wants_it(task: str):
+    given = {"first_frame": "image_1"} if task == "image_to_video" else {}
+    given = {"references": ("image_1",)} if "reference" in task else given
+    media = MediaSet.of([Image.from_pil(PIL.Image.new("RGB", (32, 16), RED))])
+    made = vace_inputs(call(task, **given), CLIP, media, blank_ramp=10)
+    assert made.video is not None
+    levels = [frame.getpixel((0, 0)) for frame in made.video]
+    assert levels[2:] == [(128,) * 3, (138,) * 3, (148,) * 3]
+    assert levels[0] == (RED if task == "image_to_video" else (108,) * 3)
+
+
+def test_a_picture_has_no_ramp():
+    assert vace_inputs(call("text_to_image"), IMAGE, MediaSet(), blank_ramp=10).video is None
+
+
 def test_image_to_video_from_the_first_frame() -> None:
     media = MediaSet.of([flat(RED, (64, 64))])
     made = vace_inputs(call("image_to_video", first_frame="image_1"), CLIP, media)

@@ -96,7 +96,7 @@ def test_the_schema_is_closed_over_the_request(tool: CustomTool) -> None:
         "video_controllable_generation",
     }
     drawn = calls["text_to_image"]
-    assert drawn["width"]["anyOf"][0] == {"type": "number", "enum": [320, 480]}
+    assert drawn["width"]["anyOf"][0] == {"type": "number", "enum": [320]}
     assert drawn["resolution"]["anyOf"][0]["enum"] == ["480p"]
     assert drawn["aspect_ratio"]["anyOf"][0]["enum"] == ["portrait"]
     assert "negative_prompt" not in drawn

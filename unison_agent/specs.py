@@ -58,6 +58,11 @@ class PipelineSpec(HasWeights):
     text_encoder: bool = Field(description="False: prompt_embeds come from a connector alone.")
     vae_spatial: Count = Field(description="Pixels along a side of one latent.")
     vae_temporal: Count = Field(description="Frames of one latent.")
+    blank_ramp: float = Field(
+        default=0.0,
+        ge=0,
+        description="Gray levels a frame of clips still to be made; 0 is Wan's gray.",
+    )
 
     @model_validator(mode="after")
     def _nano_names_folder(self) -> Self:

@@ -61,6 +61,18 @@ def spread(frames: Sequence[PIL.Image.Image], num_frames: int) -> list[PIL.Image
     return [frames[round(i * last / (num_frames - 1))] for i in range(num_frames)]
 
 
+def blank_levels(num_frames: int, ramp: float) -> tuple[int, ...]:
+    """Return the gray of each frame that is still to be made.
+
+    Args:
+        num_frames: Frames of the clip.
+        ramp: Gray levels a frame. 0 is the middle gray of Wan VACE; a small model that cannot tell where in
+            time a frame is reads it from its distance to the middle gray.
+    """
+    middle = (num_frames - 1) / 2
+    return tuple(round(min(255, max(0, 128 + ramp * (f - middle)))) for f in range(num_frames))
+
+
 def composited(
     made: NDArray[np.uint8], kept: Sequence[PIL.Image.Image], mask: Sequence[PIL.Image.Image]
 ) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ pixel: another size is accepted by the pipeline and misaligns the tokens.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import PIL.Image
@@ -32,7 +32,6 @@ from unison_agent.tasks import (
 if TYPE_CHECKING:
     from unison_agent.pipelines import LoadedPipeline
 
-_GRAY = (128, 128, 128)
 _WAN_FRAMES = 4  # every Wan VAE reads 4n + 1 frames, and drops what is over
 
 
@@ -74,6 +73,7 @@ def vace_inputs(
     granted: GrantedImage | GrantedVideo,
     media: MediaSet,
     find_mask: MaskFinder | None = None,
+    blank_ramp: float = 0.0,
 ) -> VaceInputs:
     """Return what the pipeline needs for `call`.
 
@@ -82,6 +82,7 @@ def vace_inputs(
         granted: Size and frames.
         media: Where the handles are found.
         find_mask: Finds the mask of an edit that has none.
+        blank_ramp: Gray levels a frame of what is still to be made (`frames.blank_levels`).
 
     Raises:
         MissingInputError: An edit has no mask and none could be found.
@@ -92,7 +93,7 @@ def vace_inputs(
     blank = VaceInputs(*size, num_frames)
     match call:
         case TextToImage() | TextToVideo():
-            return blank
+            return replace(blank, video=_ramp(blank, blank_ramp))
         case ImageControllableGeneration():
             video = (frames.picture(media.image(call.control), size),)
             return VaceInputs(*size, num_frames, video)
@@ -101,9 +102,9 @@ def vace_inputs(
             return VaceInputs(*size, num_frames, video)
         case ImageReferenceGeneration() | VideoReferenceGeneration():
             images = tuple(frames.letterboxed(media.image(h), size) for h in call.references)
-            return VaceInputs(*size, num_frames, reference_images=images)
+            return replace(blank, video=_ramp(blank, blank_ramp), reference_images=images)
         case ImageToVideo():
-            return _between(call, blank, media)
+            return _between(call, blank, media, blank_ramp)
         case ImageEditing():
             video = (frames.picture(media.image(call.source), size),)
             return _edit(call, blank, video, media, find_mask)
@@ -112,13 +113,24 @@ def vace_inputs(
             return _edit(call, blank, video, media, find_mask)
 
 
-def _between(call: ImageToVideo, blank: VaceInputs, media: MediaSet) -> VaceInputs:
+def _blank_frames(blank: VaceInputs, ramp: float) -> list[PIL.Image.Image]:
+    size = (blank.width, blank.height)
+    levels = frames.blank_levels(blank.num_frames, ramp)
+    return [PIL.Image.new("RGB", size, (level,) * 3) for level in levels]
+
+
+def _ramp(blank: VaceInputs, ramp: float) -> tuple[PIL.Image.Image, ...] | None:
+    """Return a clip to be made whole, None where all its frames are alike: the pipeline makes those itself."""
+    return tuple(_blank_frames(blank, ramp)) if ramp and blank.num_frames > 1 else None
+
+
+def _between(call: ImageToVideo, blank: VaceInputs, media: MediaSet, ramp: float) -> VaceInputs:
     """Given frames keep black masks; the rest is gray under white ones."""
     if blank.num_frames < 1 + _WAN_FRAMES:
         msg = f"{call.task} was granted {blank.num_frames} frame(s); a clip has {1 + _WAN_FRAMES} at least."
         raise RequestError(msg, hint="Ask for a longer clip, or for an image.")
     size = (blank.width, blank.height)
-    video = [PIL.Image.new("RGB", size, _GRAY)] * blank.num_frames
+    video = _blank_frames(blank, ramp)
     mask = [PIL.Image.new("L", size, 255)] * blank.num_frames
     for index, handle in ((0, call.first_frame), (-1, call.last_frame)):
         if handle is not None:

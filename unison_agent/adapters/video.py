@@ -80,7 +80,7 @@ class WanVaceAdapter:
         if not isinstance(call, Generation) or isinstance(granted, GrantedAnswer):
             msg = f"{call.task} granted as {granted.output}: this adapter makes images and clips."
             raise RequestError(msg, hint="Give it to a tool with the answer adapter.")
-        inputs = vace_inputs(call, granted, media, self._find_mask)
+        inputs = vace_inputs(call, granted, media, self._find_mask, self._pipeline.blank_ramp)
         check_inputs(inputs, self._pipeline)
         prompt = _Prompt.of(call, conditioning, self._pipeline)
         made: list[Medium] = []

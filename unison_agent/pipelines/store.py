@@ -69,6 +69,7 @@ class PipelineStore:
             name=name,
             vae_spatial=spec.vae_spatial,
             vae_temporal=spec.vae_temporal,
+            blank_ramp=spec.blank_ramp,
             hashes=hashes,
         )
         progress(ProgressEvent("load", 1, 1, name))

@@ -89,6 +89,7 @@ class LoadedPipeline:
         pipe: The diffusers pipeline.
         vae_spatial: Pixels a latent cell, along each side.
         vae_temporal: Frames a latent frame.
+        blank_ramp: Gray levels a frame of what is still to be made.
         hashes: SHA-256 of its files by name; empty for hub pipelines, which are pinned by revision.
     """
 
@@ -96,6 +97,7 @@ class LoadedPipeline:
     pipe: VacePipe
     vae_spatial: int
     vae_temporal: int
+    blank_ramp: float = 0.0
     hashes: Mapping[str, str] = field(default_factory=dict[str, str])
     lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
@@ -121,6 +123,7 @@ def adopt(
     name: str,
     vae_spatial: int,
     vae_temporal: int,
+    blank_ramp: float = 0.0,
     hashes: Mapping[str, str] | None = None,
 ) -> LoadedPipeline:
     """Take over a WanVACEPipeline object: set its scale factors and check that its parts fit.
@@ -138,7 +141,7 @@ def adopt(
     pipe.set_progress_bar_config(disable=True)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     if vae_temporal == 1:
         _expect_rounding()
-    return LoadedPipeline(name, vace, vae_spatial, vae_temporal, hashes or {})
+    return LoadedPipeline(name, vace, vae_spatial, vae_temporal, blank_ramp, hashes or {})
 
 
 def _check_parts(pipe: object, name: str, vae_spatial: int) -> None:

@@ -19,11 +19,11 @@ from unison_agent.planning.call_fields import (
     THEN,
     TIMES,
     makes,
-    may_hold,
 )
 from unison_agent.planning.custom_grammar import CustomRules, custom_rules
 from unison_agent.planning.custom_reading import TOOL_KEY
 from unison_agent.planning.stated import Stated, read_stated
+from unison_agent.planning.units import numbers_for
 from unison_agent.planning.written import (
     SLOTS,
     FieldValue,
@@ -220,7 +220,7 @@ def _value_rules(stated: Stated) -> dict[str, str]:
     """Return one rule a field, and none for a field of which the text states no value."""
     rules: dict[str, str] = {}
     for name in (*SIZES, *TIMES, *SETTINGS):
-        if numbers := [number for number in stated.numbers if may_hold(name, number)]:
+        if numbers := numbers_for(name, stated.text):
             rules[f"v_{name}"] = " | ".join(map(_quoted, numbers))
     for name, names in (
         ("resolution", stated.resolutions),

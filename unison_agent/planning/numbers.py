@@ -4,7 +4,7 @@ Every reading is generous: "1,024" is 1024 and 1.024, and "2 minutes" is 2 and 1
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -36,18 +36,18 @@ _UNITS = {
             "nineteen",
         ]
     )
-} | {"single": 1, "couple": 2, "pair": 2, "twice": 2, "trio": 3, "dozen": 12}
+} | {"single": 1, "couple": 2, "pair": 2, "twice": 2, "trio": 3, "quartet": 4, "dozen": 12}
 _TENS = {
     word: 10 * value
     for value, word in enumerate(
         ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], start=2
     )
-}
+} | {"fourty": 40, "ninty": 90}
 _SCALES = {"hundred": 100, "thousand": 1000}
-_DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
+_DIGITS = re.compile(r"\d+(?:[.,\u066b]\d+)*|(?<![\w.])\.\d+")
 _WORD = re.compile(r"[^\W\d_]+")
 _SCALED: tuple[tuple[re.Pattern[str], Decimal], ...] = tuple(
-    (re.compile(rf"\s*-?\s*(?:{unit})", re.IGNORECASE), factor)
+    (re.compile(rf"[ -]?(?:{unit})(?!\s?[=:]| \d)", re.IGNORECASE), factor)
     for unit, factor in (
         (r"ms\b|millisecond[a-z]*", Decimal("0.001")),
         (r"m\b|min[a-z]*|分[钟鐘]?", Decimal(60)),
@@ -56,14 +56,27 @@ _SCALED: tuple[tuple[re.Pattern[str], Decimal], ...] = tuple(
 )
 _PHRASES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bhalf an? min[a-z]*", re.IGNORECASE), "30"),
-    (re.compile(r"\bhalf an? sec[a-z]*", re.IGNORECASE), "0.5"),
+    (
+        re.compile(
+            r"\b(?:half an?|(?<!and )a half) sec[a-z]*|\bhalf of a sec[a-z]*", re.IGNORECASE
+        ),
+        "0.5",
+    ),
+    (re.compile(r"\b(?:an? )?quarter(?: of an?)? sec[a-z]*", re.IGNORECASE), "0.25"),
+    (re.compile(r"\b(?:three|3) quarters of a sec[a-z]*", re.IGNORECASE), "0.75"),
+    (re.compile(r"\bone and a half", re.IGNORECASE), "1.5"),
     (re.compile(r"\ban? min[a-z]*", re.IGNORECASE), "60"),
     (re.compile(r"\b(?:an?|single) sec[a-z]*", re.IGNORECASE), "1"),
-    (re.compile(r"\bhalf[ -]a[ -]dozen", re.IGNORECASE), "6"),
-    (re.compile(r"\b(?:an?|one) (?:second|sec|minute) and a half", re.IGNORECASE), "1.5"),
+    (re.compile(r"\bhalf[ -](?:a[ -])?dozen", re.IGNORECASE), "6"),
+    (re.compile(r"\b(?:an?|one) (?:second|sec) and a half", re.IGNORECASE), "1.5"),
+    (re.compile(r"\b(?:an?|one|1) min[a-z]* and a half", re.IGNORECASE), "90"),
     (re.compile(r"\b(?:a )?quarter of a minute", re.IGNORECASE), "15"),
 )
-_AND_A_HALF = re.compile(r"\b(\d{1,4})(?: |-)and(?: |-)an?(?: |-)half\b", re.IGNORECASE)
+_AND_A_HALF = re.compile(
+    r"\b(\d{1,4})(?: |-)(?:\w+ )?(?:and(?: |-)an?(?: |-)half|1/2)\b|\b(\d{1,4})½", re.IGNORECASE
+)
+_POINT = re.compile(r"(?:\b(\d{1,4}) )?\bpoint (\d{1,3})\b", re.IGNORECASE)
+_TWO_PAIRS = re.compile(r"(?<![\d.])(1[0-9]|20) ([1-9]\d)(?![\d.])")
 _MINUTES_SECONDS = re.compile(
     r"\b(\d{1,3}) ?m(?:in[a-z]*)?\.?(?:,? and|,)? ?(\d{1,2}) ?s(?:ec[a-z]*)?\b", re.IGNORECASE
 )
@@ -105,10 +118,30 @@ def read_numbers(text: str, spelled: Spelled) -> dict[str, tuple[tuple[int, int]
     compound = [
         (value, spelled.origin(start, end)) for value, start, end in _compound(spelled.text)
     ]
-    for value, place in (*digits, *words, *compound, *_in_phrases(text)):
+    pairs = [
+        (match.group(1) + match.group(2), spelled.origin(*match.span()))
+        for match in _TWO_PAIRS.finditer(spelled.text)
+    ]
+    said = [(value, (a, b)) for value, (a, b) in pairs if not re.search(r"\d", text[a:b])]
+    for value, place in (*digits, *words, *compound, *said, *_in_phrases(text)):
         found.setdefault(value, {})[place] = None
-    kept = sorted(found, key=Decimal)[:_MOST_NUMBERS]
-    return {value: tuple(sorted(found[value])) for value in kept}
+    whole = {value: _not_inside_others(value, found) for value in found}
+    kept = sorted((value for value in found if whole[value]), key=Decimal)[:_MOST_NUMBERS]
+    return {value: whole[value] for value in kept}
+
+
+def _not_inside_others(
+    value: str, found: Mapping[str, Mapping[tuple[int, int], None]]
+) -> tuple[tuple[int, int], ...]:
+    """Return the places of a value that are no part of a longer number: the 7 of "7 and a half" is none."""
+    others = [place for other in found if other != value for place in found[other]]
+    return tuple(
+        sorted(
+            (start, end)
+            for start, end in found[value]
+            if not any(a <= start and end <= b and b - a > end - start for a, b in others)
+        )
+    )
 
 
 def _in_digits(text: str) -> Iterator[tuple[str, int, int]]:
@@ -128,7 +161,9 @@ def _in_digits(text: str) -> Iterator[tuple[str, int, int]]:
 def _compound(text: str) -> Iterator[tuple[str, int, int]]:
     """Yield "7 and a half" as 7.5 and "1 min 30 s" as 90."""
     for match in _AND_A_HALF.finditer(text):
-        yield f"{int(match.group(1))}.5", *match.span()
+        yield f"{int(match.group(1) or match.group(2))}.5", *match.span()
+    for match in _POINT.finditer(text):
+        yield canonical(f"{match.group(1) or 0}.{match.group(2)}"), *match.span()
     for match in _MINUTES_SECONDS.finditer(text):
         yield str(60 * int(match.group(1)) + int(match.group(2))), *match.span()
 
@@ -145,6 +180,7 @@ def _readings(digits: str) -> list[Decimal]:
     if len(digits) > 32:
         return []
     plain = "".join(str(int(char)) if char.isdigit() else char for char in digits)
+    plain = plain.replace("\u066b", ".")
     readings: list[Decimal] = []
     if plain.count(".") <= 1:
         readings.append(Decimal(plain.replace(",", "")))
@@ -200,6 +236,11 @@ def _number_words(text: str, words: list[re.Match[str]], at: int) -> tuple[int, 
             total, part, room = (total or 0) + part, 0, _SCALES[spoken]
         elif spoken in _TENS and room > 99:
             total, part, room = total or 0, part + _TENS[spoken], 10
+        elif spoken == "dozen" and total is not None and part:
+            total, part, room = total + part * 12, 0, 0
+        elif spoken in _SCALES and here == at:
+            part, total, room = _SCALES[spoken], 0, _SCALES[spoken]
+            total, part = part, 0
         elif spoken in _UNITS and _UNITS[spoken] < room and (room != 10 or _UNITS[spoken] > 0):
             total, part, room = total or 0, part + _UNITS[spoken], 0
         else:

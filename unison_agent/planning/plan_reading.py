@@ -5,7 +5,7 @@ prompt or question is written, the target of an edit where the words name it, an
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn, cast
 
@@ -27,7 +27,8 @@ from unison_agent.planning.custom_reading import TOOL_KEY, argument_places, with
 from unison_agent.planning.edit_targets import find_target
 from unison_agent.planning.evidence import find_evidence, fitting_places
 from unison_agent.planning.numbers import canonical
-from unison_agent.planning.stated import Said, Stated, read_stated
+from unison_agent.planning.stated import Stated, read_stated
+from unison_agent.planning.units import numbers_for
 from unison_agent.planning.written import SLOTS
 from unison_agent.tasks import (
     TASK_CALL,
@@ -192,8 +193,9 @@ class _Reading:
         """Refuse what the request does not state."""
         values = call.model_dump(exclude_none=True)
         for name in (*SIZES, *TIMES, *SETTINGS):
-            if name in values and canonical(cast("float", values[name])) not in stated.numbers:
-                self._unstated(name, values[name], "a number", stated.numbers)
+            said = numbers_for(name, stated.text)
+            if name in values and canonical(cast("float", values[name])) not in said:
+                self._unstated(name, values[name], "a number", said)
         for name, said in (
             ("resolution", stated.resolutions),
             ("aspect_ratio", stated.aspect_ratios),
@@ -214,7 +216,7 @@ class _Reading:
         if not stated.places(words):
             self._refuse(f"{name} must be words of the request, word for word, got {_shown(words)}")
 
-    def _unstated(self, name: str, got: object, kind: str, said: Said) -> NoReturn:
+    def _unstated(self, name: str, got: object, kind: str, said: Collection[str]) -> NoReturn:
         there = ", ".join([*said][:_SHOWN]) + (", ..." if len(said) > _SHOWN else "")
         self._refuse(
             f"{name} must be {kind} that the request states, got {_shown(got)}; it states {there or 'none'}"

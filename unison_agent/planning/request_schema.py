@@ -28,10 +28,10 @@ from unison_agent.planning.call_fields import (
     NumberField,
     SpanField,
     makes,
-    may_hold,
 )
 from unison_agent.planning.custom_reading import ARGUMENTS_KEY, TOOL_KEY
 from unison_agent.planning.stated import Stated, read_stated
+from unison_agent.planning.units import numbers_for
 from unison_agent.planning.written import SLOTS
 from unison_agent.tasks import TASK_MODELS, MediaKind, Request, Task
 
@@ -125,7 +125,7 @@ def _field(
     """Return the schema of a field, None when nothing can stand in it."""
     if name in _NUMBERS:
         field = cast("NumberField", name)
-        return _numbers([one for one in stated.numbers if may_hold(field, one)])
+        return _numbers(numbers_for(field, stated.text))
     if name in _SPANS:
         if name == "negative_prompt" and not stated.negations:
             return None

@@ -12,11 +12,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from unison_agent.adapters.frames import blank_levels
 from unison_agent.scenes import sprites, words, world
 from unison_agent.scenes.world import Pixels, Scene, Thing
 from unison_agent.tasks import GenerationTask
 
 SEEN_FRAMES = 4  # of a clip, as the understanding model samples it
+RAMP = 15.0  # gray levels a frame, in the frames of a clip that are still to be made
 
 Seen = tuple[Literal["image", "video"], NDArray[np.uint8]]
 Clip = NDArray[np.uint8]
@@ -151,7 +153,8 @@ def drawing(task: GenerationTask, said: Wording, rng: random.Random, num_frames:
         case "text_to_image":
             return Drawing(world.draw(world.jittered(rng, said.scene))[None])
         case "text_to_video":
-            return Drawing(_centred_clip(world.jittered(rng, said.scene), num_frames))
+            clip = _centred_clip(world.jittered(rng, said.scene), num_frames)
+            return Drawing(clip, _blank(num_frames))
         case "image_to_video":
             return _frames_given(world.jittered(rng, said.scene), said.detail, num_frames)
         case "image_editing":
@@ -175,8 +178,17 @@ def drawing(task: GenerationTask, said: Wording, rng: random.Random, num_frames:
             shown = replace(thing, x=middle, y=middle, side=side, motion=None)
             reference = world.draw(Scene("white", (shown,), 10))
             frames = num_frames if thing.motion else 1
+            video = _blank(num_frames) if thing.motion else None
             target = _centred_clip(scene, frames)
-            return Drawing(target, reference=reference, seen=(("image", reference[None]),))
+            return Drawing(target, video, reference=reference, seen=(("image", reference[None]),))
+
+
+def _blank(num_frames: int) -> Clip:
+    """Return frames to be made: a gray that says by its level how far a frame is from the middle one."""
+    levels = blank_levels(num_frames, RAMP)
+    blank = np.empty((num_frames, world.CANVAS, world.CANVAS, 3), np.uint8)
+    blank[:] = np.array(levels, np.uint8)[:, None, None, None]
+    return blank
 
 
 def _started(scene: Scene, num_frames: int) -> Scene:
@@ -201,7 +213,7 @@ def _frames_given(scene: Scene, which: str, num_frames: int) -> Drawing:
     if which == "last":
         # The words' place is that of the given frame, here the last one.
         clip = world.draw_clip(_started(_started(scene, num_frames), num_frames), num_frames)
-    video = np.full_like(clip, 128)
+    video = _blank(num_frames)
     mask = np.ones(clip.shape[:3], np.bool_)
     seen: list[Seen] = []
     for frame in {"first": (0,), "last": (-1,), "both": (0, -1)}[which]:

@@ -153,7 +153,7 @@ def samples(
     rng = random.Random(f"{part}-{seed}")
     wrappers, contents = load_wrappers(part), load_contents()
     if part == "train":
-        wrappers = [one for one in wrappers for _ in range(times(one[1]))]
+        wrappers = [one for one in wrappers for _ in range(times(*one))]
     with_tools = tool_samples(part, rng)
     while True:
         rng.shuffle(wrappers)
@@ -269,6 +269,11 @@ def name_attachments(kinds: tuple[MediaKind, ...]) -> tuple[Attachment, ...]:
 
 def _as_said(words: str, text: str) -> str | None:
     """Return `words` in the case of the request, with single spaces, or None if it is not there."""
-    joined = "".join(read_stated(text).pieces)
-    place = re.sub(r" +", " ", joined).lower().find(re.sub(r"\s+", " ", words).lower())
-    return None if place < 0 else joined[place : place + len(re.sub(r"\s+", " ", words))]
+    stated, words = read_stated(text), re.sub(r"\s+", " ", words)
+    if stated.places(words):
+        return words
+    joined = "".join(stated.pieces)
+    for match in re.finditer(re.escape(words), joined, re.IGNORECASE):
+        if stated.places(match.group()):
+            return match.group()
+    return None

@@ -13,6 +13,19 @@ Part = Literal["train", "held_out"]
 
 DATA = Path(__file__).parents[2] / "data" / "planning"
 _HELD_OUT_PERCENT = 10
+# Files written to tell apart what is easily confused; few of their lines are alike.
+_CONTRASTS = frozenset(
+    {
+        "edits",
+        "languages_east",
+        "languages_west",
+        "missing_or_not",
+        "plans",
+        "roles",
+        "values",
+        "which_task",
+    }
+)
 
 
 class WrapperStep(TypedDict):
@@ -60,8 +73,10 @@ def load_contents(folder: Path = DATA) -> dict[str, list[str]]:
     }
 
 
-def times(wrapper: Wrapper) -> int:
-    """Return how often a wrapper comes in one round of training."""
+def times(stem: str, wrapper: Wrapper) -> int:
+    """Return how often a wrapper of a file comes in one round of training."""
+    if stem in _CONTRASTS:
+        return 2
     if "steps_plan" in wrapper:
         return 1
     roles, stated = wrapper["roles"], wrapper["stated"]
