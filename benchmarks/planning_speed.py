@@ -24,7 +24,6 @@ from outlines.backends import get_json_schema_logits_processor
 from outlines.types import JsonSchema
 from planning_replay import replay
 
-from unison_agent import lora
 from unison_agent.decoding import (
     ConstrainedDecoder,
     GrammarWriter,
@@ -199,11 +198,11 @@ def batch(
 def using_planner(model: UnderstandingModel) -> Generator[None]:
     """Have the planning LoRA on."""
     model.model.model.rope_deltas = None
-    lora.activate(model.model.model.language_model, "planner")
+    model.loras.activate("planner")
     try:
         yield
     finally:
-        lora.activate(model.model.model.language_model, None)
+        model.loras.activate(None)
 
 
 def summary(calls: Sequence[Call], plain: Sequence[Call]) -> dict[str, float]:

@@ -10,8 +10,8 @@ from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariable
 from torch import Tensor
 from transformers import LlamaConfig, LlamaModel
 
-from unison_agent import lora
 from unison_agent.errors import WeightsError
+from unison_agent.lora import FoldedLoras
 
 RANK, ALPHA, WIDTH = 2, 6, 32
 TARGETS = ("q_proj", "o_proj")
@@ -72,32 +72,38 @@ def test_adapters_are_switched_one_at_a_time_and_leave_no_trace(tmp_path: Path) 
     model = make_model()
     base = states(model)
     planner, answers = lora_tensors(1), lora_tensors(2)
-    lora.attach(model, write(tmp_path / "planner", planner), "planner")
-    lora.attach(model, write(tmp_path / "answers", answers), "answers")
+    loras = FoldedLoras(model)
+    loras.add(write(tmp_path / "planner", planner), "planner")
+    loras.activate("planner")
+    loras.add(write(tmp_path / "answers", answers), "answers")
+    assert loras.names == {"planner", "answers"}
     assert torch.equal(states(model), base)
-    lora.activate(model, "planner")
+    loras.activate("planner")
     torch.testing.assert_close(states(model), merged(planner), atol=1e-4, rtol=1e-4)
-    lora.activate(model, "answers")
+    loras.activate("answers")
     torch.testing.assert_close(states(model), merged(answers), atol=1e-4, rtol=1e-4)
-    lora.activate(model, None)
+    loras.activate(None)
     assert torch.equal(states(model), base)
 
 
 def test_an_adapter_that_is_not_there_is_the_base(tmp_path: Path) -> None:
     model = make_model()
     base = states(model)
-    lora.attach(model, write(tmp_path / "planner", lora_tensors(1)), "planner")
-    lora.activate(model, "planner")
-    lora.activate(model, "answers")
+    loras = FoldedLoras(model)
+    loras.add(write(tmp_path / "planner", lora_tensors(1)), "planner")
+    loras.activate("planner")
+    loras.activate("answers")
     assert torch.equal(states(model), base)
 
 
 def test_an_adapter_has_the_model_s_dtype_and_does_not_learn(tmp_path: Path) -> None:
     model = make_model(torch.bfloat16)
-    lora.attach(model, write(tmp_path / "planner", lora_tensors(1)), "planner")
-    added = [p for name, p in model.named_parameters() if ".planner." in name]
-    assert len(added) == len(lora_tensors(1))
-    assert all(p.dtype == torch.bfloat16 and not p.requires_grad for p in added)
+    before = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    loras = FoldedLoras(model)
+    loras.add(write(tmp_path / "planner", lora_tensors(1)), "planner")
+    loras.activate("planner")
+    assert {name: tuple(p.shape) for name, p in model.named_parameters()} == before
+    assert all(p.dtype == torch.bfloat16 and not p.requires_grad for p in model.parameters())
 
 
 def without(name: str) -> dict[str, Tensor]:
@@ -128,4 +134,4 @@ def test_an_adapter_of_another_model_is_refused(
 ) -> None:
     folder = write(tmp_path / "planner", tensors, targets)
     with pytest.raises(WeightsError, match=rf"adapter\.safetensors does not fit: (.|\n)*{why}"):
-        lora.attach(make_model(), folder, "planner")
+        FoldedLoras(make_model()).add(folder, "planner")

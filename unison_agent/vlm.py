@@ -87,7 +87,7 @@ class UnderstandingModel:
         self.tokenizer = tokenizer
         self.layer = layer
         self.fingerprint = fingerprint
-        self.adapters: set[lora.AdapterName] = set()
+        self.loras = lora.FoldedLoras(model.model.language_model)
         self._lock = threading.RLock()
         self._decoder: ConstrainedDecoder | None = None
 
@@ -133,8 +133,7 @@ class UnderstandingModel:
         progress(ProgressEvent("load", 1, 2, "adapters"))
         for name in lora.ADAPTERS:
             if (folder / name).is_dir():
-                lora.attach(model.model.language_model, folder / name, name)
-                self.adapters.add(name)
+                self.loras.add(folder / name, name)
         progress(ProgressEvent("load", 2, 2))
         return self
 
@@ -167,7 +166,7 @@ class UnderstandingModel:
                 self.model,
                 self.tokenizer,
                 familiar=FAMILIAR_PLANS,
-                weights=lambda: "planner" in self.adapters,
+                weights=lambda: "planner" in self.loras.names,
             )
         return self._decoder
 
@@ -282,11 +281,8 @@ class UnderstandingModel:
         with self._lock:
             # The class keeps the position offset of the last pictures it saw and would add it to text.
             self.model.model.rope_deltas = None
-            if self.adapters:
-                active = name if name in self.adapters else None
-                lora.activate(self.model.model.language_model, active)
+            self.loras.activate(name)
             try:
                 yield
             finally:
-                if self.adapters:
-                    lora.activate(self.model.model.language_model, None)
+                self.loras.activate(None)
