@@ -9,14 +9,16 @@ from typer.testing import CliRunner, Result
 
 from unison_agent._resources import data
 from unison_agent.cli.app import app
+from unison_agent.custom.tool import CustomTool
 from unison_agent.decoding import Turn, Written
 from unison_agent.evaluation.planning_cases import read_cases
 from unison_agent.evaluation.planning_run import Recorder
 from unison_agent.planning.planner import Calibration, Planner
 from unison_agent.progress import Progress
-from unison_agent.tasks import TASK_CALL, Plan, Request
+from unison_agent.tasks import TASK_CALL, CustomCall, Plan, Request
 
 Planning = Callable[[Request], Plan]
+EXAMPLES = Path(__file__).parents[1] / "examples"
 SHIPPED = Path(__file__).parents[1] / "unison_agent" / "evaluation" / "tool_requests.jsonl"
 
 
@@ -28,12 +30,33 @@ class Scripted:
 
 
 def invoke(monkeypatch: pytest.MonkeyPatch, plan: Planning, *arguments: str) -> Result:
-    def opened(profile: str, progress: Progress) -> tuple[Scripted, None]:
-        del profile, progress
+    def opened(
+        profile: str, progress: Progress, tools: Sequence[CustomTool] = ()
+    ) -> tuple[Scripted, None]:
+        del profile, progress, tools
         return Scripted(plan), None
 
     monkeypatch.setattr("unison_agent.cli.opening.open_planner", opened)
     return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "140"})
+
+
+def test_evaluate_tools_takes_tools_of_one_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def plan(request: Request) -> Plan:
+        if request.text.endswith("thanks"):
+            return draws(request)
+        return Plan(request=request, steps=(CustomCall(tool="soften", arguments={}),))
+
+    place = f"{EXAMPLES / 'my_tools.py'}:ALL"
+    arguments = ("evaluate", "tools", "nano", "--tool", place, "--cases", "12", "--json")
+    told = json.loads(invoke(monkeypatch, plan, *arguments).stdout)
+    reached = {row["name"]: row for row in told["bindings"]}
+    assert [reached[name]["reachable"] for name in ("crop", "weather", "soften")] == [
+        False,
+        False,
+        True,
+    ]
+    assert reached["soften"]["taken_for"] == {"text_to_image": 1}
+    assert reached["text_to_image"]["taken_for"] == {"soften": 12}
 
 
 def draws(request: Request) -> Plan:

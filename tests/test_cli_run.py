@@ -4,15 +4,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import PIL.Image
 import pytest
 from typer.testing import CliRunner
 from typer.testing import Result as Invoked
 
 from unison_agent.agent import Unison
 from unison_agent.cli.app import app
+from unison_agent.custom.finding import find_tools
 from unison_agent.errors import RunCancelledError
 from unison_agent.media import MediaSet, open_medium
 from unison_agent.packs import load_pack
@@ -38,12 +40,13 @@ class Commands:
         self.opened = 0
 
     def __call__(self, plan: Fields, *arguments: str, answer: str | None = None) -> Invoked:
-        def scripted(profile: str, progress: Progress) -> Unison:
+        def scripted(profile: str, progress: Progress, places: Sequence[str] = ()) -> Unison:
             self.opened += 1
-            pack = load_pack(profile)
+            pack, own = load_pack(profile), find_tools(places)
             tools = [AdapterTool(spec, self.adapter) for spec in pack.tools]
-            router = Router(tools, profile=pack.profile)
-            return Unison(Planner(ScriptedWriter(plan)), router, progress=progress)
+            router = Router(tools, custom=own, profile=pack.profile)
+            planner = Planner(ScriptedWriter(plan), tools=own)
+            return Unison(planner, router, progress=progress)
 
         self._monkeypatch.setattr("unison_agent.cli.app.open_unison", scripted)
         return CliRunner().invoke(app, list(arguments), input=answer, env={"COLUMNS": "120"})
@@ -53,6 +56,27 @@ class Commands:
 def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Commands:
     monkeypatch.chdir(tmp_path)
     return Commands(monkeypatch)
+
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def test_a_tool_of_one_s_own_is_planned_and_run(command: Commands, tmp_path: Path) -> None:
+    call = {"tool": "crop", "arguments": {"image": "image_1", "width": 20, "height": 12}}
+    given = ("--media", str(EXAMPLES / "star.png"), "--tool", f"{EXAMPLES / 'my_tools.py'}:CROP")
+    planned = command(call, "plan", "crop this to 20 by 12", *given)
+    assert planned.exit_code == 0, planned.output
+    assert "crop" in planned.stdout
+    done = command(call, "run", "crop this to 20 by 12", *given, "--out", "piece.png")
+    assert done.exit_code == 0, done.output
+    with PIL.Image.open(tmp_path / "piece.png") as piece:
+        assert piece.size == (20, 12)
+
+
+def test_a_tool_that_is_not_there_is_told_before_anything_is_loaded(command: Commands) -> None:
+    done = command({}, "plan", "crop this", "--tool", "nowhere:CROP")
+    assert done.exit_code == 2 or done.exit_code == 1
+    assert "nowhere cannot be imported" in done.stderr
 
 
 def names(folder: Path) -> set[str]:
@@ -279,7 +303,7 @@ class Tiny:
         return adapter.run(call, granted, media, testing.tiny_conditioning(), slowly)
 
 
-def scripted(profile, progress):
+def scripted(profile, progress, tools=()):
     writer = testing.ScriptedWriter({"task": "text_to_video", "steps": 50})
     spec = next(spec for spec in load_pack(profile).tools if spec.adapter == "video")
     return Unison(Planner(writer), Router([AdapterTool(spec, Tiny())], profile=profile))

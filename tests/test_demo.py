@@ -87,7 +87,7 @@ def test_the_sheet_has_a_cell_each_and_shows_the_media() -> None:
 
 PLANS: tuple[Mapping[str, object], ...] = (
     {"task": "text_to_image", "width": 64, "height": 64},
-    {"task": "text_to_video", "duration_seconds": 2, "width": 2},
+    {"task": "text_to_video", "duration_seconds": 2},
     {"task": "image_to_video", "duration_seconds": 2, "first_frame": "image_1"},
     {"task": "image_editing", "source": "image_1", "target": "star"},
     {"task": "video_editing", "source": "video_1", "target": "circle"},
@@ -101,9 +101,13 @@ PLANS: tuple[Mapping[str, object], ...] = (
 )
 
 
-def scripted(*plans: Mapping[str, object]) -> Unison:
-    pack = load_pack("nano")
-    tools = [AdapterTool(spec, EchoAdapter()) for spec in pack.tools]
+def scripted(*plans: Mapping[str, object], widest: int = 64) -> Unison:
+    tools: list[AdapterTool] = []
+    for spec in load_pack("nano").tools:
+        if spec.limits is not None:
+            limits = spec.limits.model_copy(update={"width": (32, widest)})
+            spec = spec.model_copy(update={"limits": limits})
+        tools.append(AdapterTool(spec, EchoAdapter()))
     return Unison(Planner(ScriptedWriter(*plans)), Router(tools, profile="nano"))
 
 
@@ -144,11 +148,12 @@ def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:
 def test_the_command_tells_each_request_and_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bool
 ) -> None:
-    plans = [{"task": "video_understanding"} if broken else PLANS[0], *PLANS[1:]]
+    plans = [*PLANS]
+    plans[2] = {"task": "video_understanding"} if broken else plans[2]
 
     def opened(profile: str, progress: Progress = silent) -> Unison:
         assert (profile, callable(progress)) == ("nano", True)
-        return scripted(*plans)
+        return scripted(*plans, widest=48)
 
     monkeypatch.setattr("unison_agent.cli.app.open_unison", opened)
     done = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "demo")])
@@ -156,8 +161,8 @@ def test_the_command_tells_each_request_and_counts(
     for sample in REQUESTS:
         assert f'"{sample.text}"' in done.stdout
     for part in (
-        "granted 64x64, 17 frames at 8 fps",
-        "adjusted width: asked 2",
+        "17 frames at 8 fps",
+        "adjusted width: asked 64",
         "answer",
         "+ star.png",
     ):

@@ -1,5 +1,11 @@
+import re
 from pathlib import Path
+from typing import Literal
 
+from pydantic import BaseModel, Field
+
+from unison_agent import ImageHandle, Stated, custom_tool
+from unison_agent.evaluation.custom_cases import custom_cases
 from unison_agent.evaluation.planning_cases import read_cases
 from unison_agent.evaluation.tool_check import (
     Binding,
@@ -11,7 +17,7 @@ from unison_agent.evaluation.tool_check import (
 )
 from unison_agent.packs import load_pack
 from unison_agent.specs import Pack
-from unison_agent.tasks import TASK_CALL, TASKS, Plan, Request
+from unison_agent.tasks import TASK_CALL, TASKS, CustomCall, Plan, Request
 
 SHIPPED = Path(__file__).parents[1] / "unison_agent" / "evaluation" / "tool_requests.jsonl"
 
@@ -110,7 +116,7 @@ def test_what_the_grammar_does_not_offer_is_not_reachable():
     reached = check(
         bindings(load_pack("nano"), most=2),
         lambda request: plans[request.text],
-        offers=lambda _, name: name != "image_editing",
+        offers=lambda _, name, __: name != "image_editing",
     )
     assert [reach.name for reach in reached if not reach.reachable] == ["image_editing"]
 
@@ -128,3 +134,48 @@ def test_a_fair_share_decides():
 
 def test_tools_are_known_by_their_tasks():
     assert served_by(small_pack())["image_editing"] == "mine"
+
+
+class Measure(BaseModel):
+    """Measure how far two photos are apart."""
+
+    photos: list[ImageHandle] = Field(min_length=2, max_length=2)
+    unit: Stated[Literal["pixels", "percent"]]
+    tolerance: Stated[float] = Field(gt=0.5, lt=0.9)
+    steps: Stated[int] = Field(ge=3)
+    title: str
+    note: str | None = None
+
+
+def measure(wanted: Measure) -> str:
+    return str(wanted)
+
+
+def test_a_custom_tool_is_asked_for_with_all_that_it_needs():
+    tool = custom_tool(Measure, measure)
+    made = custom_cases(tool)
+    assert len({case.request.text for case in made}) == 12
+    for case in made:
+        assert [a.kind for a in case.request.attachments] == ["image", "image"]
+        assert re.search(r"pixels|percent", case.request.text)
+        assert re.search(r"tolerance 0\.[5-8]", case.request.text)
+        assert re.search(r"steps \d", case.request.text)
+        assert is_offered(case.request, "measure", [tool])
+    assert not is_offered(made[0].request, "measure")
+    assert custom_cases(tool, most=2) == made[:2]
+
+
+def test_custom_tools_are_checked_beside_the_tasks_and_with_what_they_draw_to_themselves():
+    tool = custom_tool(Measure, measure)
+    plans = right_plans()
+
+    def greedy(request: Request) -> Plan:
+        if request.text in plans and not request.text.startswith("Draw"):
+            return plans[request.text]
+        return Plan(request=request, steps=(CustomCall(tool="measure", arguments={}),))
+
+    wanted = bindings(load_pack("nano"), tools=[tool], most=3)
+    assert wanted[0].name == "measure"
+    reached = {reach.name: reach for reach in check(wanted, greedy, tools=[tool])}
+    assert reached["measure"].reachable
+    assert all(reach.offered == reach.cases for reach in reached.values())

@@ -1,6 +1,7 @@
 """The commands; what they do is done below, here it is asked for and told."""
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
@@ -33,11 +34,12 @@ evaluate.command()(evaluate_tasks.understanding)
 app.add_typer(evaluate, name="evaluate")
 
 
-def open_unison(profile: str, progress: Progress) -> "Unison":
-    """Load the models of a profile."""
+def open_unison(profile: str, progress: Progress, tools: Sequence[str] = ()) -> "Unison":
+    """Load the models of a profile, and the custom tools at some places."""
     from unison_agent.agent import Unison
+    from unison_agent.custom.finding import find_tools
 
-    return Unison.from_pretrained(profile, progress=progress)
+    return Unison.from_pretrained(profile, tools=find_tools(tools), progress=progress)
 
 
 Text = Annotated[str, typer.Argument(metavar="REQUEST", help="What you want, in your words.")]
@@ -52,6 +54,12 @@ Media = Annotated[
     ),
 ]
 Profile = Annotated[str, typer.Option(help="A profile's name, or the path of a tool pack.")]
+Tools = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tool", help="A tool of your own, module:name or file.py:name; repeat it for several."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the file or the answer only.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.")]
@@ -87,6 +95,7 @@ def run(
     json: Json = False,
     quiet: Quiet = False,
     profile: Profile = "nano",
+    tool: Tools = None,
     debug: Debug = False,
 ) -> None:
     """Run a request: plan it, make it, save it."""
@@ -96,7 +105,7 @@ def run(
     attached = MediaSet.of(media or [])
     console = stdout() if not (json or quiet) else Console(file=None, quiet=True)
     with Bars(stderr(), shown=not quiet) as bars:
-        unison = open_unison(profile, bars)
+        unison = open_unison(profile, bars, tool or ())
         planned = unison.plan(text, attached, progress=bars)
     for line in show.plan_lines(planned.plan):
         console.print(line)
@@ -145,6 +154,7 @@ def plan(
     ] = None,
     json: Json = False,
     profile: Profile = "nano",
+    tool: Tools = None,
     debug: Debug = False,
 ) -> None:
     """Show what a request would be carried out as, or plan a file of requests; run nothing."""
@@ -153,8 +163,8 @@ def plan(
         msg = "Give either a request, or --batch IN.jsonl with --out OUT.jsonl."
         raise typer.BadParameter(msg)
     if batch is not None and out is not None:
-        if media or kinds or json:
-            msg = "--batch names the media in its lines and takes no --media, --kinds or --json."
+        if media or kinds or json or tool:
+            msg = "--batch names the media in its lines and takes no --media, --kinds, --tool or --json."
             raise typer.BadParameter(msg)
         plan_file(batch, out, profile)
         return
@@ -163,7 +173,8 @@ def plan(
         raise typer.BadParameter(msg)
     attached = MediaSet.of(media or []) if kinds is None else MediaSet.of_kinds(*_kinds(kinds))
     with Bars(stderr()) as bars:
-        planned = open_unison(profile, bars).plan(text or "", attached, progress=bars)
+        unison = open_unison(profile, bars, tool or ())
+        planned = unison.plan(text or "", attached, progress=bars)
     if json:
         typer.echo(planned.plan.model_dump_json(indent=2, exclude_none=True))
         return

@@ -76,6 +76,10 @@ def planning(
 def tools(
     pack: Annotated[str, typer.Argument(help="A profile's name, or the path of a tool pack.")],
     files: Files = None,
+    tool: Annotated[
+        list[str] | None,
+        typer.Option(help="A tool of your own besides, module:name or file.py:name; repeatable."),
+    ] = None,
     planner: Annotated[
         str | None, typer.Option(help="Plan with the model of another profile.")
     ] = None,
@@ -89,9 +93,11 @@ def tools(
 ) -> None:
     """Check that every tool of a pack can be reached by words, and what it is confused with.
 
-    The exit code is 1 when a tool is not reached under one of its tasks.
+    Tools of your own are asked for in a dozen ways made of their name, description and arguments, and the
+    requests for tasks show whether they draw those to themselves. The exit code is 1 when a tool is not reached under one of its tasks.
     """
     del debug
+    from unison_agent.custom.finding import find_tools
     from unison_agent.evaluation import tool_check
     from unison_agent.evaluation.planning_cases import benchmark_files
     from unison_agent.packs import load_pack
@@ -99,10 +105,13 @@ def tools(
     loaded = load_pack(pack)
     # Outside a checkout the requests that ship must do.
     chosen = files or benchmark_files(required=False)
-    wanted = tool_check.bindings(loaded, chosen, most=cases, seed=seed)
+    own = find_tools(tool or ())
+    wanted = tool_check.bindings(loaded, chosen, own, most=cases, seed=seed)
     with Bars(stderr()) as bars:
-        plans, _ = opening.open_planner(planner or pack, bars)
-        reached = tool_check.check(wanted, plans.plan, fair_share=fair_share, progress=bars)
+        plans, _ = opening.open_planner(planner or pack, bars, own)
+        reached = tool_check.check(
+            wanted, plans.plan, tools=own, fair_share=fair_share, progress=bars
+        )
     lost = [reach for reach in reached if not reach.reachable]
     if json:
         rows = [asdict(reach) | {"reachable": reach.reachable} for reach in reached]

@@ -1,7 +1,9 @@
 """Opens the planner of a profile by itself; its tools stay where they are."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from unison_agent.custom.tool import CustomTool
 from unison_agent.opening import load_calibration, load_understanding
 from unison_agent.packs import load_pack
 from unison_agent.planning.planner import Planner
@@ -11,12 +13,15 @@ if TYPE_CHECKING:
     from unison_agent.evaluation.planning_run import Recorder
 
 
-def open_planner(profile: str, progress: Progress) -> "tuple[Planner, Recorder]":
+def open_planner(
+    profile: str, progress: Progress, tools: Sequence[CustomTool] = ()
+) -> "tuple[Planner, Recorder]":
     """Load the understanding model of a profile; return its planner and what records the planner's writing.
 
     Args:
         profile: A profile's name, or the path of a tool pack.
         progress: Told of the download and of loading.
+        tools: What can be planned besides the tasks.
 
     Raises:
         UnknownProfileError: There is no such profile.
@@ -27,4 +32,4 @@ def open_planner(profile: str, progress: Progress) -> "tuple[Planner, Recorder]"
 
     spec = load_pack(profile).understanding
     recorder = Recorder(load_understanding(spec, progress))
-    return Planner(recorder, load_calibration(spec)), recorder
+    return Planner(recorder, load_calibration(spec), tools=tools), recorder

@@ -1,7 +1,7 @@
 """Whether each tool of a pack can be reached by words: the conformance kit; it runs no tool.
 
-A binding is a tool under a name that the planner can choose, with requests that should choose it. The names
-are tasks today; a tool with a name of its own needs no more than a binding of its own.
+A binding is a tool under a name that the planner can choose, with requests that should choose it: a task of a
+pack's tool, or the name of a custom tool.
 """
 
 import json
@@ -13,13 +13,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unison_agent.custom.tool import CustomTool
 from unison_agent.errors import MissingDependencyError
+from unison_agent.evaluation.custom_cases import custom_cases
 from unison_agent.evaluation.planning_cases import NEEDS_INPUT, Case, read_cases
 from unison_agent.evaluation.planning_run import run
 from unison_agent.planning.grammar import request_grammar
 from unison_agent.progress import Progress, silent
 from unison_agent.specs import Pack
-from unison_agent.tasks import Plan, Request
+from unison_agent.tasks import TASKS, Plan, Request
 
 if TYPE_CHECKING:
     from llguidance import LLTokenizer
@@ -72,13 +74,21 @@ class Reach:
 
 
 def bindings(
-    pack: Pack, files: Sequence[Path] = (), *, most: int = 12, seed: int = 0
+    pack: Pack,
+    files: Sequence[Path] = (),
+    tools: Sequence[CustomTool] = (),
+    *,
+    most: int = 12,
+    seed: int = 0,
 ) -> list[Binding]:
     """Return the tools of a pack under their tasks, with requests that ship and then those of benchmark files.
+
+    Custom tools come first, with requests made of what they say of themselves.
 
     Args:
         pack: Whose tools.
         files: Where to find more requests; only those of one step are taken.
+        tools: Custom tools.
         most: Requests of each task.
         seed: Chooses among those of the files.
 
@@ -89,15 +99,18 @@ def bindings(
     for case in [*read_cases([_REQUESTS]), *_shuffled(read_cases(files), seed)]:
         if len(case.steps) == 1 and case.task != NEEDS_INPUT:
             known.setdefault(case.task, []).append(case)
-    return [
+    own = [
+        Binding(tool.name, tool.name, custom_cases(tool, most=most, seed=seed)) for tool in tools
+    ]
+    return own + [
         Binding(tool.name, task, tuple(known.get(task, ())[:most]))
         for tool in pack.tools
         for task in tool.tasks
     ]
 
 
-def is_offered(request: Request, name: str) -> bool:
-    """Whether the request's grammar lets a plan begin with a call of that name.
+def is_offered(request: Request, name: str, tools: Sequence[CustomTool] = ()) -> bool:
+    """Whether the request's grammar lets a plan begin with a call of that task or custom tool.
 
     Raises:
         MissingDependencyError: llguidance is not installed.
@@ -107,8 +120,10 @@ def is_offered(request: Request, name: str) -> bool:
     except ImportError as error:
         raise MissingDependencyError(error.name or "llguidance", extra="models") from error
     tokens = _byte_tokens()
-    ids = tokens.tokenize_str(f'{{"task":{json.dumps(name)}')
-    matcher = LLMatcher(tokens, request_grammar(request.text, request.attachments))
+    key = "task" if name in TASKS else "tool"
+    ids = tokens.tokenize_str(f'{{"{key}":{json.dumps(name)}')
+    grammar = request_grammar(request.text, request.attachments, tuple(tools))
+    matcher = LLMatcher(tokens, grammar)
     return matcher.validate_tokens(ids) == len(ids)
 
 
@@ -123,7 +138,8 @@ def check(
     wanted: Sequence[Binding],
     plan: Callable[[Request], Plan],
     *,
-    offers: Callable[[Request, str], bool] = is_offered,
+    tools: Sequence[CustomTool] = (),
+    offers: Callable[[Request, str, Sequence[CustomTool]], bool] = is_offered,
     fair_share: float = FAIR_SHARE,
     progress: Progress = silent,
 ) -> list[Reach]:
@@ -132,6 +148,7 @@ def check(
     Args:
         wanted: What should be reached.
         plan: The planner.
+        tools: The custom tools that it knows.
         offers: Whether a name can be chosen for a request.
         fair_share: The least share of right choices.
         progress: Told of every request.
@@ -148,7 +165,7 @@ def check(
                 binding.tool,
                 binding.name,
                 cases=len(binding.cases),
-                offered=sum(offers(case.request, binding.name) for case in binding.cases),
+                offered=sum(offers(case.request, binding.name, tools) for case in binding.cases),
                 chosen=chosen,
                 taken_for=dict(found.most_common()),
                 fair_share=fair_share,
