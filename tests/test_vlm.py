@@ -88,7 +88,9 @@ def test_scores_prefer_what_is_there(model: UnderstandingModel) -> None:
     assert all(s < 0 for s in scores)
 
 
-def test_plans_are_written_as_plain_masking_writes_them(model: UnderstandingModel) -> None:
+def test_plans_are_written_as_plain_masking_writes_them() -> None:
+    # In bf16 a product depends on how many tokens go through at once, and decides between near equals.
+    model = UnderstandingModel.load_nano(NANO_FOLDER, layer=20, dtype="float32")
     asked: list[tuple[str, tuple[MediaKind, ...]]] = [
         ("Draw a red star on a blue background, 64 by 64", ()),
         ("make a 2 second video of this, moving right", ("image",)),

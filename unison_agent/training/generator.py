@@ -1,7 +1,8 @@
 """Train nano's transformer and connector together, on all nine generation tasks.
 
 The network sees noisy latents, VACE's control latents and the connector's tokens, and says the clean
-latents (x-prediction); the loss is |x - x_hat|^2 / max(sigma, 0.2)^2 with sigma = sigmoid(N(0.8, 1)).
+latents (x-prediction); the loss is |x - x_hat|^2 / max(sigma, 0.2)^2 with sigma = sigmoid(N(0.8, 1)) or,
+for a share of the samples, uniform near 1, where the words alone decide.
 The timestep fed is 1000 sigma, which is what UniPC with prediction_type="sample" and flow sigmas feeds.
 The connector starts from training/connector.py. It knows latents and states, not words: requests come
 as pools of hidden states (training/states.py).
@@ -36,15 +37,32 @@ LATENT_CHANNELS = 24
 TOKENS_A_STEP = 1536  # 16 a frame
 DROPPED_PROMPTS = 0.1
 SMALLEST_SIGMA = 0.2
+# Share of nearly pure noise. Frames of a clip look so alike that even much noise shows where it moves: without
+# more of it the words for directions were never needed, and never learned.
+NOISIEST = {"image": 0.2, "video": 0.5}
+NOISIEST_FROM = 0.88
 # Most of a picture is flat ground, which is learned at once: cells unlike it count more.
 THING_WEIGHT = 4.0
 _UNLIKE_GROUND = 0.05
 # The connector waits: a transformer that knows nothing yet teaches it to say the same of every prompt.
 JOINT_FROM = 0.6  # share of the run
 CONNECTOR_RATE = 0.05  # of the transformer's learning rate, from then on
-# Frames and every how many-th frame a clip of a batch has, and how often. Motion shows over many frames, which
-# cost; the ramp tells frames that are far apart from neighbours, so that a few of them teach it as well.
-CLIPS = {(17, 1): 0.3, (9, 2): 0.2, (5, 4): 0.35, (9, 1): 0.1, (5, 1): 0.05}
+# Frames of a clip and those of them that a batch shows, with how often. Motion shows over many frames, which cost;
+# the ramp tells frames that are far apart from neighbours, so that a few of them teach it as well.
+CLIPS = (
+    (0.3, 17, slice(None)),
+    (0.2, 17, slice(None, None, 2)),
+    (0.35, 17, slice(None, None, 4)),
+    (0.1, 9, slice(None)),
+    (0.05, 5, slice(None)),
+)
+# A clip whose middle is at its place goes both ways from it: neither the direction nor the time explains anything
+# alone, and training finds neither. In second halves the direction alone does, and the time follows.
+SECOND_HALVES: dict[GenerationTask, float] = {
+    "text_to_video": 0.6,
+    "video_reference_generation": 0.5,
+}
+SECOND_HALF = slice(8, None, 2)
 # Share of the steps; text_to_image starts higher and gives way (see `choose`).
 MIX: dict[GenerationTask, float] = {
     "text_to_image": 0.22,
@@ -152,29 +170,38 @@ class Source:
     def batch(self, task: GenerationTask) -> Batch:
         """Return a batch of about TOKENS_A_STEP tokens."""
         moving = task.endswith("video") or task.startswith("video")
-        clips = self.rng.choices(list(CLIPS), list(CLIPS.values()))[0]
-        num_frames, stride = clips if moving else (1, 1)
+        _, full, shown = self.rng.choices(CLIPS, [often for often, _, _ in CLIPS])[0]
+        if self.rng.random() < SECOND_HALVES.get(task, 0.0):
+            full, shown = 17, SECOND_HALF
+        if not moving:
+            full, shown = 1, slice(None)
+        num_frames = len(range(full)[shown])
         extra = 1 if task.endswith("reference_generation") else 0
         size = max(2, TOKENS_A_STEP // (16 * (num_frames + extra)))
         pool = self.pools[task]
         indices = self.rng.choices(self.indices[task], k=size)
-        full = (num_frames - 1) * stride + 1
         drawings = [
-            _every(stride, drawing(task, pool_wording(task, i), self.rng, full)) for i in indices
+            _part(drawing(task, pool_wording(task, i), self.rng, full), shown) for i in indices
         ]
         latents, control = assemble(drawings, self.basis)
         states, mask = pool.batch(indices)
         return Batch(latents, control, states, mask)
 
 
-def _every(stride: int, drawn: Drawing) -> Drawing:
-    """Return a drawing with every `stride`-th frame."""
+def _sigmas(count: int, noisiest: float) -> Tensor:
+    usual = torch.sigmoid(torch.randn(count) + 0.8)
+    high = NOISIEST_FROM + (1 - NOISIEST_FROM) * torch.rand(count)
+    return torch.where(torch.rand(count) < noisiest, high, usual)
+
+
+def _part(drawn: Drawing, shown: slice) -> Drawing:
+    """Return a drawing with some of its frames."""
     video, mask = drawn.video, drawn.mask
     return replace(
         drawn,
-        target=drawn.target[::stride],
-        video=None if video is None else video[::stride],
-        mask=None if mask is None else mask[::stride],
+        target=drawn.target[shown],
+        video=None if video is None else video[shown],
+        mask=None if mask is None else mask[shown],
     )
 
 
@@ -224,7 +251,7 @@ def main() -> None:
     if device == "cpu":
         _fast_attention()
     clock = time.process_time if device == "cpu" and args.threads == 1 else time.monotonic
-    budget = Budget(args.out, args.minutes, save_every_seconds=240, clock=clock, cooldown=0.2)
+    budget = Budget(args.out, args.minutes, save_every_seconds=240, clock=clock, cooldown=0.1)
     state = budget.resume()
     torch.manual_seed(args.seed + budget.step)
     basis = scene_basis()
@@ -268,7 +295,7 @@ def main() -> None:
         batch = source.batch(task)
         clean = batch.latents.to(device)
         size = len(clean)
-        sigma = torch.sigmoid(torch.randn(size, device=device) + 0.8)
+        sigma = _sigmas(size, NOISIEST["video" if clean.shape[2] > 2 else "image"]).to(device)
         s = sigma.view(-1, 1, 1, 1, 1)
         noisy = (1 - s) * clean + s * torch.randn_like(clean)
         with torch.autocast(device, torch.bfloat16):

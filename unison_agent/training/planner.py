@@ -3,8 +3,8 @@
 Run it as ``python -m unison_agent.training.planner --base <folder> --out runs/planner --minutes 40``, and
 again with the same folder to go on after an interruption; ``--start <checkpoint>`` starts a run of its own
 from the weights of another. ``--evaluate <folder>`` measures an adapter.
-It knows the plain language model only; the adapter's keys are relative to it, so that the same file
-loads onto the language model inside the understanding model.
+``--base`` is a plain language model, or a Qwen2.5-VL, whose language model is then trained; the adapter's keys
+are relative to it, so that the same file loads onto the language model inside the understanding model.
 """
 
 # torch, transformers and peft are typed in part only.
@@ -24,6 +24,7 @@ from unison_agent.decoding import encode_turn
 from unison_agent.evaluation.planning import Report
 from unison_agent.evaluation.planning_report import document, tables
 from unison_agent.planning.planner import prompt_text
+from unison_agent.training.language_model import open_language_model
 from unison_agent.training.lora import add_lora, lora_state, write_adapter
 from unison_agent.training.planner_evaluation import evaluate
 from unison_agent.training.planning_data import Sample, samples
@@ -46,7 +47,7 @@ class TrainingOptions:
     """How one training run is set up.
 
     Attributes:
-        base: Folder of the plain language model, with its tokenizer.
+        base: Folder of the language model, with its tokenizer (`open_language_model`).
         out: Where the checkpoint, the curve and the adapter are written.
         minutes: Training time, counted over all resumed parts. It is processor time, so that a busy
             machine makes the training slow but not short.
@@ -145,20 +146,13 @@ def answer_loss(model: "LlamaForCausalLM", batch: Sequence[Encoded]) -> "torch.T
 def train(options: TrainingOptions) -> Path:
     """Train, or go on training, and return the folder of the written adapter."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     torch.manual_seed(options.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    tokenizer = cast("PreTrainedTokenizerFast", AutoTokenizer.from_pretrained(options.base))
-    model = cast(
-        "LlamaForCausalLM",
-        AutoModelForCausalLM.from_pretrained(
-            options.base,
-            dtype=torch.bfloat16,
-            attn_implementation="eager",  # on the CPU its backward is much faster than SDPA's
-        ).to(device),  # pyright: ignore[reportArgumentType]
-    )
-    add_lora(model.model)
+    opened = open_language_model(options.base, device, attention="eager")
+    model, body, tokenizer = opened.model, opened.body, opened.tokenizer
+    model.requires_grad_(False)
+    add_lora(body)
     model.train()
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     # The steps become too small for bf16 as the rate falls: the optimizer works on float copies.
@@ -201,7 +195,7 @@ def train(options: TrainingOptions) -> Path:
         state = {"masters": masters, "optimizer": optimizer.state_dict()}
         torch.save({**state, "step": step, "seconds": seconds}, part)
         part.replace(checkpoint)
-        write_adapter(lora_state(model.model), options.out / "adapter")
+        write_adapter(lora_state(body), options.out / "adapter")
 
     budget = options.minutes * 60
     began, first = time.process_time(), step

@@ -15,6 +15,7 @@ from unison_agent.evaluation.planning import Report, report
 from unison_agent.evaluation.planning_cases import Case, benchmark_files, read_case, read_cases
 from unison_agent.evaluation.planning_run import Recorder, run
 from unison_agent.planning.planner import Planner
+from unison_agent.training.language_model import open_language_model
 from unison_agent.training.planning_data import Sample, nano_sample, samples
 
 if TYPE_CHECKING:
@@ -64,15 +65,12 @@ def cases_of(made: Iterable[Sample], name: str) -> list[Case]:
 
 def load_writer(base: Path, adapter: Path | None) -> "ConstrainedDecoder":
     """Return the plain language model as a writer of calls, with the adapter on it."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     from unison_agent import lora
     from unison_agent.decoding import ConstrainedDecoder
 
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16).eval()
+    opened = open_language_model(base)
     if adapter is not None:
-        lora.attach(model.model, adapter, "planner")
-        lora.activate(model.model, "planner")
-    return ConstrainedDecoder(model, tokenizer)
+        loras = lora.FoldedLoras(opened.body)
+        loras.add(adapter, "planner")
+        loras.activate("planner")
+    return ConstrainedDecoder(opened.model.eval(), opened.tokenizer)
