@@ -251,7 +251,7 @@ def main() -> None:
     if device == "cpu":
         _fast_attention()
     clock = time.process_time if device == "cpu" and args.threads == 1 else time.monotonic
-    budget = Budget(args.out, args.minutes, save_every_seconds=240, clock=clock, cooldown=0.1)
+    budget = Budget(args.out, args.minutes, save_every_seconds=240, clock=clock, cooldown=0.06)
     state = budget.resume()
     torch.manual_seed(args.seed + budget.step)
     basis = scene_basis()

@@ -1,0 +1,82 @@
+"""What the generator learns from: batches of drawings, their frames, how cells and noise are weighed."""
+
+
+import pytest
+import torch
+from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
+
+from unison_agent.adapters.frames import blank_levels
+from unison_agent.scenes.examples import RAMP, drawing
+from unison_agent.tasks import GENERATION_TASKS, GenerationTask
+from unison_agent.training import closed_form_vae as vae
+from unison_agent.training import generator
+from unison_agent.training.generator import LATENT_CHANNELS, TOKENS_A_STEP, Source, scene_basis
+from unison_agent.training.states import pool_wording
+
+HIDDEN = 4
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    """Pools of a few requests with states of random numbers."""
+    folder = tmp_path_factory.mktemp("pools")
+    starts = torch.arange(0, 41 * 3, 3)
+    for task in GENERATION_TASKS:
+        states = torch.randn(int(starts[-1]), HIDDEN).half()
+        save_file({"states": states, "starts": starts}, folder / f"{task}.safetensors")
+    return Source(folder, scene_basis(40), seed=0)
+
+
+@pytest.mark.parametrize("task", GENERATION_TASKS)
+def test_a_batch_has_about_as_many_tokens_whatever_its_clips_are(
+    source: Source, task: GenerationTask
+) -> None:
+    for _ in range(6):
+        batch = source.batch(task)
+        size, channels, num_frames, height, width = batch.latents.shape
+        assert channels == LATENT_CHANNELS + vae.BORDER_CHANNELS
+        assert batch.control.shape == (size, 2 * channels + 16, num_frames, height, width)
+        assert batch.states.shape == (size, 3, HIDDEN)
+        assert 0.6 * TOKENS_A_STEP < 16 * size * num_frames <= TOKENS_A_STEP
+        assert ("video" in task) == (num_frames > 2)
+
+
+def test_held_out_scenes_are_never_drawn(source: Source) -> None:
+    known = {task: set(indices) for task, indices in source.indices.items()}
+    assert all(0 < len(indices) <= 40 for indices in known.values())
+    assert any(len(indices) < 40 for indices in known.values())
+
+
+def test_text_to_image_gives_way_in_the_course_of_training(source: Source) -> None:
+    first, last = (
+        sum(source.choose(share) == "text_to_image" for _ in range(600)) for share in (0.0, 1.0)
+    )
+    assert first > last
+
+
+def test_part_of_a_clip_keeps_frames_ramp_and_mask_together(source: Source) -> None:
+    said = pool_wording("image_to_video", 0)
+    whole = drawing("image_to_video", said, source.rng, 17)
+    part = generator._part(whole, slice(8, None, 2))
+    assert part.video is not None
+    assert part.mask is not None
+    assert len(part.target) == len(part.video) == len(part.mask) == 5
+    levels = [int(frame[0, 0, 0]) for frame in part.video[:4]]
+    assert levels == list(blank_levels(17, RAMP))[8:16:2]
+
+
+def test_things_weigh_more_than_ground_and_the_mean_is_one() -> None:
+    latents = torch.zeros(2, LATENT_CHANNELS + 2, 1, 8, 8)
+    latents[:, :, :, 2:4, 2:4] = 1.0
+    weight = generator._weight(latents)
+    assert weight.mean().item() == pytest.approx(1.0)
+    assert (weight[:, 0, 2, 2] / weight[:, 0, 7, 7]).tolist() == pytest.approx(
+        [generator.THING_WEIGHT] * 2
+    )
+
+
+def test_the_noisiest_share_is_near_one() -> None:
+    torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
+    usual, noisy = generator._sigmas(4000, 0.0), generator._sigmas(4000, 1.0)
+    assert usual.mean().item() == pytest.approx(0.67, abs=0.03)
+    assert generator.NOISIEST_FROM <= noisy.min().item() <= noisy.max().item() <= 1.0
