@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 NOX := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nox --no-venv --session
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo pull test lint types schemas notebooks train format clean
+.PHONY: help install demo pictures pull test lint types schemas notebooks train format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,11 @@ $(STAMP): pyproject.toml
 
 demo: install  ## Run one request of each of the 12 tasks; files and contact sheet in demo/
 	$(BIN)/unison-agent demo
+
+pictures: install  ## Make the README's picture again: the demo's contact sheet, seed 0
+	$(BIN)/unison-agent demo --seed 0
+	mkdir -p docs
+	cp demo/contact-sheet.png docs/contact-sheet.png
 
 pull: install  ## Fetch and verify the base weights of the nano profile
 	$(BIN)/unison-agent pull nano

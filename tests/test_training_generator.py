@@ -1,6 +1,5 @@
 """What the generator learns from: batches of drawings, their frames, how cells and noise are weighed."""
 
-
 import pytest
 import torch
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]

@@ -1,7 +1,9 @@
 """The planning trainer on both kinds of base: a plain language model, and the one inside a Qwen2.5-VL."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -35,7 +37,7 @@ def base(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     tokenizer = compose.load_tokenizer(compose.base_folder(silent))
     vocabulary = {"vocab_size": len(tokenizer)}
     if request.param == "llama":
-        model = LlamaForCausalLM(LlamaConfig(**SIZES, **vocabulary))
+        model = LlamaForCausalLM(LlamaConfig.from_dict({**SIZES, **vocabulary}))
     else:
         rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10_000.0}
         vision = {"depth": 1, "hidden_size": 16, "num_heads": 2, "intermediate_size": 16}
@@ -66,5 +68,6 @@ def test_a_lora_is_trained_and_writes_calls_on_either_base(base: Path, tmp_path:
 
 def test_the_lora_s_names_are_relative_to_the_language_model(base: Path) -> None:
     body = open_language_model(base).body
-    linear = [name for name, _ in body.named_modules() if name.endswith("q_proj")]
+    modules = cast("Iterable[tuple[str, torch.nn.Module]]", body.named_modules())
+    linear = [name for name, _ in modules if name.endswith("q_proj")]
     assert linear == [f"layers.{layer}.self_attn.q_proj" for layer in range(2)]

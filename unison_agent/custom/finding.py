@@ -3,7 +3,7 @@
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import cast
@@ -29,8 +29,8 @@ def find_tools(places: Iterable[str]) -> tuple[CustomTool, ...]:
         where, _, name = place.rpartition(":")
         if not where or not name.isidentifier():
             raise ToolError(f"{place!r} names no tool.", hint=_FORM)
-        held = getattr(_module(where), name, None)
-        several = cast("list[object]", list(held) if isinstance(held, list | tuple) else [held])
+        held = cast("object", getattr(_module(where), name, None))
+        several = cast("Sequence[object]", held) if isinstance(held, list | tuple) else [held]
         for one in several:
             if not isinstance(one, CustomTool):
                 msg = f"{place} is {type(one).__name__}, expected what custom_tool() returns."

@@ -52,7 +52,7 @@ def open_language_model(
     sees = AutoConfig.from_pretrained(base).model_type == "qwen2_5_vl"
     opener = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     loaded = opener.from_pretrained(base, dtype=torch.bfloat16, attn_implementation=attention)
-    model = cast("LlamaForCausalLM", loaded.to(device))
+    model = cast("LlamaForCausalLM", cast("nn.Module", loaded).to(device))
     body = cast("nn.Module", model.model.language_model if sees else model.model)
     tokenizer = cast("PreTrainedTokenizerFast", AutoTokenizer.from_pretrained(base))
     return LanguageModel(model, body, tokenizer)
