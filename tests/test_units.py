@@ -1,6 +1,7 @@
 import pytest
 
 from unison_agent.planning.call_fields import SETTINGS, SIZES, TIMES, NumberField
+from unison_agent.planning.stated import read_stated
 from unison_agent.planning.units import numbers_for
 
 FIELDS: tuple[NumberField, ...] = (*SIZES, *TIMES, *SETTINGS)
@@ -60,3 +61,8 @@ def test_keys_of_the_next_setting_are_no_unit_of_the_number_before():
     assert numbers_for("seed", "s=12 steps=20") == ("12",)
     assert "512" in numbers_for("width", "-W 512 -H 768 -s 45 -S 9")
     assert "45" in numbers_for("steps", "-W 512 -H 768 -s 45 -S 9")
+
+
+def test_minutes_are_a_duration_in_seconds_and_keep_their_own_number_for_other_tools():
+    assert numbers_for("duration_seconds", "a 2 minute film") == ("120",)
+    assert set(read_stated("timer 10 minutes").numbers) == {"10", "600"}

@@ -4,9 +4,10 @@ Every reading is generous: "1,024" is 1024 and 1.024, and "2 minutes" is 2 and 1
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 
 from unison_agent.planning.foreign_numbers import read_foreign
 
@@ -125,20 +126,24 @@ def read_numbers(text: str, spelled: Spelled) -> dict[str, tuple[tuple[int, int]
     said = [(value, (a, b)) for value, (a, b) in pairs if not re.search(r"\d", text[a:b])]
     for value, place in (*digits, *words, *compound, *said, *_in_phrases(text)):
         found.setdefault(value, {})[place] = None
-    whole = {value: _not_inside_others(value, found) for value in found}
+    longer = {value: tuple(places) for value, places in found.items()}
+    seconds = [(v, spelled.origin(start, end)) for v, start, end in _in_seconds(spelled.text)]
+    for value, place in seconds:
+        found.setdefault(value, {})[place] = None
+    whole = {value: _not_inside_others(value, found[value], longer) for value in found}
     kept = sorted((value for value in found if whole[value]), key=Decimal)[:_MOST_NUMBERS]
     return {value: whole[value] for value in kept}
 
 
 def _not_inside_others(
-    value: str, found: Mapping[str, Mapping[tuple[int, int], None]]
+    value: str, places: Iterable[tuple[int, int]], longer: Mapping[str, Iterable[tuple[int, int]]]
 ) -> tuple[tuple[int, int], ...]:
     """Return the places of a value that are no part of a longer number: the 7 of "7 and a half" is none."""
-    others = [place for other in found if other != value for place in found[other]]
+    others = [place for other in longer if other != value for place in longer[other]]
     return tuple(
         sorted(
             (start, end)
-            for start, end in found[value]
+            for start, end in places
             if not any(a <= start and end <= b and b - a > end - start for a, b in others)
         )
     )
@@ -150,12 +155,18 @@ def _in_digits(text: str) -> Iterator[tuple[str, int, int]]:
         for value in _readings(match.group()):
             different.add(canonical(value))
             yield canonical(value), match.start(), match.end()
+        if len(different) > _MOST_NUMBERS:
+            break
+
+
+def _in_seconds(text: str) -> Iterator[tuple[str, int, int]]:
+    """Yield "2 minutes" as 120."""
+    for match in islice(_DIGITS.finditer(text), _MOST_NUMBERS):
+        for value in _readings(match.group()):
             for unit, factor in _SCALED:
                 if scaled := unit.match(text, match.end()):
                     yield canonical(value * factor), match.start(), scaled.end()
                     break
-        if len(different) > _MOST_NUMBERS:
-            break
 
 
 def _compound(text: str) -> Iterator[tuple[str, int, int]]:

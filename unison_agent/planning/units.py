@@ -50,7 +50,7 @@ _BESIDE: tuple[tuple[str, str, frozenset[NumberField]], ...] = (
         r"(?!)",
         frozenset({"guidance_scale"}),
     ),
-    (r"(?!)", r"\s?(?:mm|cm|km|kg|mph|kmh|km/h)\b|\s?[%°]|[ -]years?\b", _NONE),
+    (r"(?!)", r"\s?(?:mm|cm|km|kg|mph|kmh|km/h)\b|\s?[%°]|[ -]years?\b|[ -]?min[a-z]*\b|[ -]hours?\b", _NONE),
 )  # fmt: skip
 _PATTERNS = tuple(
     (re.compile(rf"(?:{before})$", re.IGNORECASE), re.compile(after, re.IGNORECASE), fields)
