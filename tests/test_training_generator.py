@@ -8,8 +8,13 @@ from unison_agent.adapters.frames import blank_levels
 from unison_agent.scenes.examples import RAMP, drawing
 from unison_agent.tasks import GENERATION_TASKS, GenerationTask
 from unison_agent.training import closed_form_vae as vae
-from unison_agent.training import generator
-from unison_agent.training.generator import LATENT_CHANNELS, TOKENS_A_STEP, Source, scene_basis
+from unison_agent.training import generator, generator_batches
+from unison_agent.training.generator_batches import (
+    LATENT_CHANNELS,
+    TOKENS_A_STEP,
+    Source,
+    scene_basis,
+)
 from unison_agent.training.states import pool_wording
 
 HIDDEN = 4
@@ -56,7 +61,7 @@ def test_text_to_image_gives_way_in_the_course_of_training(source: Source) -> No
 def test_part_of_a_clip_keeps_frames_ramp_and_mask_together(source: Source) -> None:
     said = pool_wording("image_to_video", 0)
     whole = drawing("image_to_video", said, source.rng, 17)
-    part = generator._part(whole, slice(8, None, 2))
+    part = generator_batches._part(whole, slice(8, None, 2))
     assert part.video is not None
     assert part.mask is not None
     assert len(part.target) == len(part.video) == len(part.mask) == 5

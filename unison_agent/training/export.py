@@ -18,7 +18,7 @@ from unison_agent import compose, weights
 from unison_agent.connector import Connector, Contract, Resampler, Shape
 from unison_agent.conversation import READ_TEMPLATE_SHA256
 from unison_agent.training import closed_form_vae as vae
-from unison_agent.training.generator import LATENT_CHANNELS, scene_basis
+from unison_agent.training.generator_batches import LATENT_CHANNELS, scene_basis
 from unison_agent.training.states import LAYER, TEXT_DIM
 from unison_agent.training.wan_transformer import make_transformer
 
