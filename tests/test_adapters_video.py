@@ -115,8 +115,8 @@ def test_frames_to_be_made_say_when_they_are_where_the_pipeline_wants_it(task: s
     made = vace_inputs(call(task, **given), CLIP, media, blank_ramp=10)
     assert made.video is not None
     levels = [frame.getpixel((0, 0)) for frame in made.video]
-    assert levels[2:] == [(128,) * 3, (138,) * 3, (148,) * 3]
-    assert levels[0] == (RED if task == "image_to_video" else (108,) * 3)
+    assert levels[2:] == [(68,) * 3, (78,) * 3, (88,) * 3]
+    assert levels[0] == (RED if task == "image_to_video" else (48,) * 3)
 
 
 def test_a_picture_has_no_ramp():

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from unison_agent import pixels
-from unison_agent.scenes import held_out, sprites, words, world
+from unison_agent.evaluation import judge
+from unison_agent.scenes import examples, held_out, sprites, words, world
 from unison_agent.scenes.world import Scene
 
 
@@ -34,6 +35,23 @@ def test_things_move_as_they_say() -> None:
     assert center_x(star(motion="left", place="right"), 8) < center_x(
         star(motion="left", place="right"), 0
     )
+
+
+def test_a_clip_starts_where_the_words_say_and_ends_there_if_its_last_frame_is_given() -> None:
+    for task, detail, frame in (("text_to_video", "", 0), ("image_to_video", "last", -1)):
+        said = examples.Wording("", star(), detail=detail)
+        drawn = examples.drawing(task, said, random.Random(1), 17)
+        middle = judge.center(drawn.target[frame])
+        assert middle is not None
+        assert middle[0] == pytest.approx(32 + world.OFFSETS["left"][0], abs=3)
+
+
+def test_a_thing_is_moved_to_the_middle_of_its_own_ground() -> None:
+    picture = world.draw(star())
+    moved = judge.centred(picture)
+    assert judge.center(moved) == pytest.approx((32, 32), abs=1)
+    assert (moved[:, -1] == picture[0, 0]).all()
+    assert (judge.centred(np.full_like(picture, 7)) == 7).all()
 
 
 def test_later_things_hide_earlier_ones() -> None:

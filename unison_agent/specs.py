@@ -61,7 +61,7 @@ class PipelineSpec(HasWeights):
     blank_ramp: float = Field(
         default=0.0,
         ge=0,
-        description="Gray levels a frame of clips still to be made; 0 is Wan's gray.",
+        description="Gray levels a frame of clips still to be made, whose ninth is of Wan's gray; 0: all are.",
     )
 
     @model_validator(mode="after")

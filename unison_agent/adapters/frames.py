@@ -61,16 +61,20 @@ def spread(frames: Sequence[PIL.Image.Image], num_frames: int) -> list[PIL.Image
     return [frames[round(i * last / (num_frames - 1))] for i in range(num_frames)]
 
 
+_MIDDLE_GRAY = 128  # of Wan VACE
+_GRAY_FRAME = 8  # has the middle gray on every ramp
+
+
 def blank_levels(num_frames: int, ramp: float) -> tuple[int, ...]:
     """Return the gray of each frame that is still to be made.
 
     Args:
         num_frames: Frames of the clip.
-        ramp: Gray levels a frame. 0 is the middle gray of Wan VACE; a small model that cannot tell where in
-            time a frame is reads it from its distance to the middle gray.
+        ramp: Gray levels a frame. 0 is Wan VACE's middle gray throughout; a small model that cannot tell where
+            in time a frame is reads it from the gray, which is that of the ninth frame there.
     """
-    middle = (num_frames - 1) / 2
-    return tuple(round(min(255, max(0, 128 + ramp * (f - middle)))) for f in range(num_frames))
+    levels = (_MIDDLE_GRAY + ramp * (frame - _GRAY_FRAME) for frame in range(num_frames))
+    return tuple(round(min(255, max(0, level))) for level in levels)
 
 
 def composited(

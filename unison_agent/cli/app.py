@@ -12,6 +12,7 @@ from rich.markup import escape
 from unison_agent.cli import evaluate_tasks, files, show
 from unison_agent.cli.bars import Bars
 from unison_agent.cli.evaluate import evaluate
+from unison_agent.cli.options import Debug, Json, Media, Profile, Quiet, Text, Tools
 from unison_agent.cli.planning_files import plan_file
 from unison_agent.cli.telling import stderr, stdout, told
 from unison_agent.errors import NegotiationError, RequestError
@@ -40,29 +41,6 @@ def open_unison(profile: str, progress: Progress, tools: Sequence[str] = ()) -> 
     from unison_agent.custom.finding import find_tools
 
     return Unison.from_pretrained(profile, tools=find_tools(tools), progress=progress)
-
-
-Text = Annotated[str, typer.Argument(metavar="REQUEST", help="What you want, in your words.")]
-Media = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--media",
-        "-m",
-        help="An image or a clip; repeat it for several.",
-        exists=True,
-        dir_okay=False,
-    ),
-]
-Profile = Annotated[str, typer.Option(help="A profile's name, or the path of a tool pack.")]
-Tools = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--tool", help="A tool of your own, module:name or file.py:name; repeat it for several."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the file or the answer only.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.")]
 
 
 def _print_version(wanted: bool) -> None:

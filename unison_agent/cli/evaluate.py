@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from unison_agent.cli import opening, show
 from unison_agent.cli.bars import Bars
+from unison_agent.cli.options import Debug, Json, Profile, Tools
 from unison_agent.cli.telling import stderr, stdout, told
 
 _WIDE = 132  # where nobody watches there is no width to fit
@@ -28,11 +29,8 @@ Files = Annotated[
         dir_okay=False,
     ),
 ]
-Profile = Annotated[str, typer.Option(help="A profile's name, or the path of a tool pack.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="At most so many requests.")]
 Seed = Annotated[int | None, typer.Option(help="Shuffles them, so that --limit takes a sample.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.")]
 
 
 @evaluate.command()
@@ -76,10 +74,7 @@ def planning(
 def tools(
     pack: Annotated[str, typer.Argument(help="A profile's name, or the path of a tool pack.")],
     files: Files = None,
-    tool: Annotated[
-        list[str] | None,
-        typer.Option(help="A tool of your own besides, module:name or file.py:name; repeatable."),
-    ] = None,
+    tool: Tools = None,
     planner: Annotated[
         str | None, typer.Option(help="Plan with the model of another profile.")
     ] = None,
@@ -94,7 +89,8 @@ def tools(
     """Check that every tool of a pack can be reached by words, and what it is confused with.
 
     Tools of your own are asked for in a dozen ways made of their name, description and arguments, and the
-    requests for tasks show whether they draw those to themselves. The exit code is 1 when a tool is not reached under one of its tasks.
+    requests for tasks show whether they draw those to themselves. The exit code is 1 when a tool is not
+    reached under one of its tasks.
     """
     del debug
     from unison_agent.custom.finding import find_tools

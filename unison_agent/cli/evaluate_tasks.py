@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unison_agent.cli.bars import Bars
+from unison_agent.cli.options import Debug, Json, Profile
 from unison_agent.cli.telling import stderr, stdout, told
 from unison_agent.errors import RequestError
 from unison_agent.tasks import GENERATION_TASKS, UNDERSTANDING_TASKS
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
 Count = Annotated[int, typer.Option("--count", "-n", min=1, help="Requests of each task.")]
 Tasks = Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="All by default.")]
-Profile = Annotated[str, typer.Option(help="A profile's name, or the path of a tool pack.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.")]
 
 
 @told

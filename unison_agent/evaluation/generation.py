@@ -137,9 +137,9 @@ def _measure(case: Case, frames: list[Pixels]) -> Measures:
         case "text_to_video" | "video_reference_generation":
             measures["motion"] = (_moves(case, frames), "%")
             if case.task == "text_to_video":
-                # Off the middle the tower has learned no names, so not the first and the last frame.
-                near = [frames[len(frames) * quarter // 4] for quarter in (1, 2, 3)]
-                seen = judge.names(seeing_model(), near)
+                # By the end a thing can have left the picture.
+                near = [frames[len(frames) * quarter // 4] for quarter in (0, 1, 2)]
+                seen = judge.names(seeing_model(), [judge.centred(frame) for frame in near])
                 measures["identity"] = (float(len(set(seen)) == 1), "%")
         case "image_to_video":
             measures: Measures = {"motion": (_moves(case, frames), "%")}
@@ -156,7 +156,7 @@ def _measure(case: Case, frames: list[Pixels]) -> Measures:
 
 
 def _facts(case: Case, frames: list[Pixels]) -> Measures:
-    """Return ground, place, colour and name of the middle frame against the scene that was asked for."""
+    """Return ground, colour and name of the middle frame, and where the first one has it, against what was asked."""
     picture = frames[len(frames) // 2]
     scene = case.said.scene
     ground = judge.nearest_color(judge.ground_of(picture)) == scene.background
@@ -165,9 +165,11 @@ def _facts(case: Case, frames: list[Pixels]) -> Measures:
         measures["nothing left"] = (float(judge.center(picture) is None), "%")
         return measures
     thing = scene.things[0]
-    seen = judge.look(picture, judge.names(seeing_model(), [picture])[0])
+    shown = judge.centred(picture) if len(frames) > 1 else picture
+    seen = judge.look(picture, judge.names(seeing_model(), [shown])[0])
     if case.task.endswith(("_to_image", "_to_video")) or "reference" in case.task:
-        measures["place"] = (float(seen.place == thing.place), "%")
+        place = judge.look(frames[0], seen.name).place
+        measures["place"] = (float(place == thing.place), "%")
     if thing.color is not None:
         measures["color"] = (float(seen.color == thing.color), "%")
     measures["name"] = (float(seen.name == thing.name), "%")

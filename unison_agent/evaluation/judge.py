@@ -55,6 +55,20 @@ def center(picture: world.Pixels) -> tuple[float, float] | None:
     return float(xs.mean()), float(ys.mean())
 
 
+def centred(picture: world.Pixels) -> world.Pixels:
+    """Return the picture moved so that what stands out is in the middle, where the tower knows names best."""
+    found = center(picture)
+    if found is None:
+        return picture
+    dx, dy = (round(world.CANVAS / 2 - at) for at in found)
+    moved = np.empty_like(picture)
+    moved[:] = ground_of(picture).astype(np.uint8)
+    rows, columns = (slice(max(0, d), world.CANVAS + min(0, d)) for d in (dy, dx))
+    from_rows, from_columns = (slice(max(0, -d), world.CANVAS + min(0, -d)) for d in (dy, dx))
+    moved[rows, columns] = picture[from_rows, from_columns]
+    return moved
+
+
 def look(picture: world.Pixels, name: str) -> Sighting:
     """Return a sighting, with the name already found (see `names`)."""
     ground = nearest_color(ground_of(picture))

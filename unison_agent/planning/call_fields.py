@@ -25,6 +25,7 @@ NumberField = Literal[
 SIZES: tuple[NumberField, ...] = ("width", "height")
 TIMES: tuple[NumberField, ...] = ("num_frames", "duration_seconds", "fps")
 SETTINGS: tuple[NumberField, ...] = ("seed", "steps", "guidance_scale", "num_outputs")
+NUMBER_FIELDS = frozenset[str]((*SIZES, *TIMES, *SETTINGS))
 FRACTIONAL: frozenset[NumberField] = frozenset({"duration_seconds", "fps", "guidance_scale"})
 
 SpanField = Literal["target", "negative_prompt", "prompt", "question"]

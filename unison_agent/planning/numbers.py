@@ -250,8 +250,7 @@ def _number_words(text: str, words: list[re.Match[str]], at: int) -> tuple[int, 
         elif spoken == "dozen" and total is not None and part:
             total, part, room = total + part * 12, 0, 0
         elif spoken in _SCALES and here == at:
-            part, total, room = _SCALES[spoken], 0, _SCALES[spoken]
-            total, part = part, 0
+            total = room = _SCALES[spoken]
         elif spoken in _UNITS and _UNITS[spoken] < room and (room != 10 or _UNITS[spoken] > 0):
             total, part, room = total or 0, part + _UNITS[spoken], 0
         else:

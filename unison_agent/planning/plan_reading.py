@@ -27,6 +27,7 @@ from unison_agent.planning.custom_reading import TOOL_KEY, argument_places, with
 from unison_agent.planning.edit_targets import find_target
 from unison_agent.planning.evidence import find_evidence, fitting_places
 from unison_agent.planning.numbers import canonical
+from unison_agent.planning.role_rules import role_problem, shown
 from unison_agent.planning.stated import Stated, read_stated
 from unison_agent.planning.units import numbers_for
 from unison_agent.planning.written import SLOTS
@@ -35,24 +36,15 @@ from unison_agent.tasks import (
     Call,
     CustomCall,
     Evidence,
-    ImageControllableGeneration,
     ImageEditing,
-    ImageReferenceGeneration,
-    ImageToVideo,
-    ImageUnderstanding,
     MediaKind,
     MissingInput,
     Plan,
     Request,
     TaskCall,
-    VideoControllableGeneration,
     VideoEditing,
-    VideoReferenceGeneration,
-    VideoUnderstanding,
 )
 
-_IMAGE: tuple[MediaKind, ...] = ("image",)
-_VIDEO: tuple[MediaKind, ...] = ("video",)
 _SHOWN = 8
 _QUESTIONS = {
     "source": "Which image or video do you mean? Please attach it.",
@@ -130,7 +122,7 @@ class _Reading:
             if self._step > MOST_STEPS:
                 self._refuse(f"a plan has at most {MOST_STEPS} steps, got more")
             if not isinstance(following, dict):
-                self._refuse(f"{THEN} must be a call, got {_shown(following)}")
+                self._refuse(f"{THEN} must be a call, got {shown(following)}")
             call = self._call(cast("Mapping[str, object]", following), stated)
             yield call
             custom = isinstance(call, CustomCall)
@@ -150,15 +142,16 @@ class _Reading:
             said = whole
         for name, value in fields.items():
             if isinstance(value, bool):
-                self._refuse(f"{name} must be no truth value, got {_shown(value)}")
+                self._refuse(f"{name} must be no truth value, got {shown(value)}")
         try:
             call = TASK_CALL.validate_python({**fields, words: said})
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"]) or "call"
-            got = "" if first["type"] == "missing" else f", got {_shown(first['input'])}"
+            got = "" if first["type"] == "missing" else f", got {shown(first['input'])}"
             raise self._error(f"{place}: {first['msg']}{got}") from error
-        self._check_roles(call)
+        if problem := role_problem(call, self._kinds):
+            self._refuse(problem)
         self._check_values(call, stated)
         call = _with_target(call, stated)
         self.evidence += find_evidence(self._step, call, stated)
@@ -168,14 +161,14 @@ class _Reading:
         if fields[TOOL_KEY] not in self.tools:
             there = ", ".join(self.tools) or "none"
             self._refuse(
-                f"{TOOL_KEY} must be a tool, got {_shown(fields[TOOL_KEY])}; there: {there}"
+                f"{TOOL_KEY} must be a tool, got {shown(fields[TOOL_KEY])}; there: {there}"
             )
         try:
             call = CustomCall.model_validate(fields)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
-            raise self._error(f"{place}: {first['msg']}, got {_shown(first['input'])}") from error
+            raise self._error(f"{place}: {first['msg']}, got {shown(first['input'])}") from error
         tool = self.tools[call.tool]
         call = CustomCall(tool=call.tool, arguments=without_null(tool.parameters, call.arguments))
         try:
@@ -212,76 +205,26 @@ class _Reading:
         if len(json.dumps(words, ensure_ascii=False)) - 2 > longest:
             self._refuse(f"{name} must have at most {longest} characters, got {len(words)}")
         if name == "negative_prompt" and not stated.negations:
-            self._refuse(f"{name} needs a request that says what to leave out, got {_shown(words)}")
+            self._refuse(f"{name} needs a request that says what to leave out, got {shown(words)}")
         if not stated.places(words):
-            self._refuse(f"{name} must be words of the request, word for word, got {_shown(words)}")
+            self._refuse(f"{name} must be words of the request, word for word, got {shown(words)}")
 
     def _unstated(self, name: str, got: object, kind: str, said: Collection[str]) -> NoReturn:
         there = ", ".join([*said][:_SHOWN]) + (", ..." if len(said) > _SHOWN else "")
         self._refuse(
-            f"{name} must be {kind} that the request states, got {_shown(got)}; it states {there or 'none'}"
+            f"{name} must be {kind} that the request states, got {shown(got)}; it states {there or 'none'}"
         )
-
-    def _check_roles(self, call: TaskCall) -> None:
-        """Refuse roles that hold no medium of their kind, or one twice where that is absurd."""
-        for role, handle, allowed in _roles(call):
-            if self._kinds.get(handle) not in allowed:
-                there = ", ".join(self._kinds) or "nothing"
-                self._refuse(
-                    f"{role} must be an attached {' or '.join(allowed)}, or one made before, got {handle!r};"
-                    f" there: {there}"
-                )
-        match call:
-            case ImageEditing() | VideoEditing() if call.mask == call.source:
-                self._refuse(f"mask must not be the source, got {call.source!r} for both")
-            case ImageReferenceGeneration() | VideoReferenceGeneration():
-                if len(set(call.references)) != len(call.references):
-                    self._refuse(
-                        f"references must not name one twice, got {_shown(call.references)}"
-                    )
-            case ImageUnderstanding() | VideoUnderstanding():
-                needed = "image" if isinstance(call, ImageUnderstanding) else "video"
-                if needed not in self._kinds.values():
-                    self._refuse(f"{call.task} needs an attached {needed}, or one made before")
-            case _:
-                pass
 
     def _refuse(self, reason: str) -> NoReturn:
         raise self._error(reason)
 
     def _error(self, reason: str) -> PlanningError:
-        shown = self.written if len(self.written) <= 200 else f"{self.written[:200]}..."
+        written = self.written if len(self.written) <= 200 else f"{self.written[:200]}..."
         step = f"step {self._step}: " if self._step > 1 else ""
         return PlanningError(
-            f"The understanding model wrote no usable plan: {step}{reason}. It wrote: {shown!r}",
+            f"The understanding model wrote no usable plan: {step}{reason}. It wrote: {written!r}",
             hint="Say the request in other words, or pass a plan of your own.",
         )
-
-
-def _roles(call: TaskCall) -> Iterator[tuple[str, str, tuple[MediaKind, ...]]]:
-    """Yield role, handle and the kinds that it may be."""
-    match call:
-        case ImageEditing() | VideoEditing():
-            kinds = _IMAGE if isinstance(call, ImageEditing) else _VIDEO
-            yield "source", call.source, kinds
-            if call.mask is not None:
-                yield "mask", call.mask, _IMAGE if kinds == _IMAGE else (*_IMAGE, *_VIDEO)
-        case ImageControllableGeneration():
-            yield "control", call.control, _IMAGE
-        case VideoControllableGeneration():
-            yield "control", call.control, _VIDEO
-        case ImageReferenceGeneration() | VideoReferenceGeneration():
-            for handle in call.references:
-                yield "references", handle, _IMAGE
-        case ImageToVideo():
-            for role, handle in (
-                ("first_frame", call.first_frame),
-                ("last_frame", call.last_frame),
-            ):
-                if handle is not None:
-                    yield role, handle, _IMAGE
-        case _:
-            pass
 
 
 def _with_target(call: TaskCall, stated: Stated) -> TaskCall:
@@ -295,8 +238,3 @@ def _with_target(call: TaskCall, stated: Stated) -> TaskCall:
             return call.model_copy(update={"target": words})
         case _:
             return call
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}..."

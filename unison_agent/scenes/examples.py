@@ -153,7 +153,7 @@ def drawing(task: GenerationTask, said: Wording, rng: random.Random, num_frames:
         case "text_to_image":
             return Drawing(world.draw(world.jittered(rng, said.scene))[None])
         case "text_to_video":
-            clip = _centred_clip(world.jittered(rng, said.scene), num_frames)
+            clip = world.draw_clip(world.jittered(rng, said.scene), num_frames)
             return Drawing(clip, _blank(num_frames))
         case "image_to_video":
             return _frames_given(world.jittered(rng, said.scene), said.detail, num_frames)
@@ -166,7 +166,7 @@ def drawing(task: GenerationTask, said: Wording, rng: random.Random, num_frames:
             control = _control(scene, said.detail, 0)
             return Drawing(world.draw(scene)[None], control[None], seen=(("image", control[None]),))
         case "video_controllable_generation":
-            scene = _started(world.jittered(rng, said.scene), num_frames)
+            scene = world.jittered(rng, said.scene)
             control = np.stack([_control(scene, said.detail, f) for f in range(num_frames)])
             seen = ("video", spread(control))
             return Drawing(world.draw_clip(scene, num_frames), control, seen=(seen,))
@@ -179,40 +179,35 @@ def drawing(task: GenerationTask, said: Wording, rng: random.Random, num_frames:
             reference = world.draw(Scene("white", (shown,), 10))
             frames = num_frames if thing.motion else 1
             video = _blank(num_frames) if thing.motion else None
-            target = _centred_clip(scene, frames)
+            target = world.draw_clip(scene, frames)
             return Drawing(target, video, reference=reference, seen=(("image", reference[None]),))
 
 
 def _blank(num_frames: int) -> Clip:
-    """Return frames to be made: a gray that says by its level how far a frame is from the middle one."""
+    """Return frames to be made: a gray that says by its level how late a frame is."""
     levels = blank_levels(num_frames, RAMP)
     blank = np.empty((num_frames, world.CANVAS, world.CANVAS, 3), np.uint8)
     blank[:] = np.array(levels, np.uint8)[:, None, None, None]
     return blank
 
 
-def _started(scene: Scene, num_frames: int) -> Scene:
-    """Return the scene with things moved back so that the middle frame shows them at their place."""
-    half = (num_frames - 1) // 2 * world.SPEED
+def _ending(scene: Scene, num_frames: int) -> Scene:
+    """Return the scene with things moved back so that the last frame shows them at their place."""
+    way = (num_frames - 1) * world.SPEED
 
     def back(thing: Thing) -> Thing:
         if thing.motion is None:
             return thing
         dx, dy = world.DIRECTIONS[thing.motion]
-        return replace(thing, x=thing.x - dx * half, y=thing.y - dy * half)
+        return replace(thing, x=thing.x - dx * way, y=thing.y - dy * way)
 
     return replace(scene, things=tuple(back(t) for t in scene.things))
 
 
-def _centred_clip(scene: Scene, num_frames: int) -> Clip:
-    return world.draw_clip(_started(scene, num_frames), num_frames)
-
-
 def _frames_given(scene: Scene, which: str, num_frames: int) -> Drawing:
-    clip = world.draw_clip(scene, num_frames)
-    if which == "last":
-        # The words' place is that of the given frame, here the last one.
-        clip = world.draw_clip(_started(_started(scene, num_frames), num_frames), num_frames)
+    # The words' place is that of the given frame.
+    start = _ending(scene, num_frames) if which == "last" else scene
+    clip = world.draw_clip(start, num_frames)
     video = _blank(num_frames)
     mask = np.ones(clip.shape[:3], np.bool_)
     seen: list[Seen] = []
@@ -238,8 +233,6 @@ def _edited(said: Wording, rng: random.Random, num_frames: int) -> Drawing:
         return replace(scene, things=things, tint=tint)
 
     source, scene = moved(said.source), moved(said.scene)
-    if num_frames > 1:
-        source, scene = _started(source, num_frames), _started(scene, num_frames)
     given = world.draw_clip(source, num_frames)
     target = world.draw_clip(scene, num_frames)
     masks: list[NDArray[np.bool_]] = []

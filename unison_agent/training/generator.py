@@ -33,6 +33,7 @@ SMALLEST_SIGMA = 0.2
 # more of it the words for directions were never needed, and never learned.
 NOISIEST = {"image": 0.2, "video": 0.5}
 NOISIEST_FROM = 0.88
+LATE_FROM = 0.95  # share of the run
 # Most of a picture is flat ground, which is learned at once: cells unlike it count more.
 THING_WEIGHT = 4.0
 _UNLIKE_GROUND = 0.05
@@ -41,8 +42,10 @@ JOINT_FROM = 0.6  # share of the run
 CONNECTOR_RATE = 0.05  # of the transformer's learning rate, from then on
 
 
-def _sigmas(count: int, noisiest: float) -> Tensor:
-    usual = torch.sigmoid(torch.randn(count) + 0.8)
+def _sigmas(count: int, noisiest: float, *, late: bool = False) -> Tensor:
+    """Return noise levels; `late` in a run there is less noise, for it is there that fine detail settles."""
+    usual = torch.sigmoid(torch.randn(count) + (0.2 if late else 0.8))
+    noisiest = noisiest / 2 if late else noisiest
     high = NOISIEST_FROM + (1 - NOISIEST_FROM) * torch.rand(count)
     return torch.where(torch.rand(count) < noisiest, high, usual)
 
@@ -137,7 +140,8 @@ def main() -> None:
         batch = source.batch(task)
         clean = batch.latents.to(device)
         size = len(clean)
-        sigma = _sigmas(size, NOISIEST["video" if clean.shape[2] > 2 else "image"]).to(device)
+        noisiest = NOISIEST["video" if clean.shape[2] > 2 else "image"]
+        sigma = _sigmas(size, noisiest, late=budget.share >= LATE_FROM).to(device)
         s = sigma.view(-1, 1, 1, 1, 1)
         noisy = (1 - s) * clean + s * torch.randn_like(clean)
         with torch.autocast(device, torch.bfloat16):

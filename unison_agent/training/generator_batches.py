@@ -24,30 +24,22 @@ TOKENS_A_STEP = 1536  # 16 a frame
 # Frames of a clip and those of them that a batch shows, with how often. Motion shows over many frames, which cost;
 # the ramp tells frames that are far apart from neighbours, so that a few of them teach it as well.
 CLIPS = (
-    (0.3, 17, slice(None)),
+    (0.25, 17, slice(None)),
     (0.2, 17, slice(None, None, 2)),
-    (0.35, 17, slice(None, None, 4)),
+    (0.45, 17, slice(None, None, 4)),
     (0.1, 9, slice(None)),
-    (0.05, 5, slice(None)),
 )
-# A clip whose middle is at its place goes both ways from it: neither the direction nor the time explains anything
-# alone, and training finds neither. In second halves the direction alone does, and the time follows.
-SECOND_HALVES: dict[GenerationTask, float] = {
-    "text_to_video": 0.6,
-    "video_reference_generation": 0.5,
-}
-SECOND_HALF = slice(8, None, 2)
 # Share of the steps; text_to_image starts higher and gives way (see `choose`).
 MIX: dict[GenerationTask, float] = {
-    "text_to_image": 0.22,
-    "image_editing": 0.10,
+    "text_to_image": 0.17,
+    "image_editing": 0.07,
     "image_controllable_generation": 0.06,
-    "image_reference_generation": 0.06,
-    "text_to_video": 0.24,
-    "image_to_video": 0.17,
+    "image_reference_generation": 0.05,
+    "text_to_video": 0.28,
+    "image_to_video": 0.16,
     "video_editing": 0.05,
-    "video_controllable_generation": 0.04,
-    "video_reference_generation": 0.06,
+    "video_controllable_generation": 0.05,
+    "video_reference_generation": 0.11,
 }
 
 
@@ -145,8 +137,6 @@ class Source:
         """Return a batch of about TOKENS_A_STEP tokens."""
         moving = task.endswith("video") or task.startswith("video")
         _, full, shown = self.rng.choices(CLIPS, [often for often, _, _ in CLIPS])[0]
-        if self.rng.random() < SECOND_HALVES.get(task, 0.0):
-            full, shown = 17, SECOND_HALF
         if not moving:
             full, shown = 1, slice(None)
         num_frames = len(range(full)[shown])

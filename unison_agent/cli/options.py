@@ -1,0 +1,28 @@
+"""The arguments and options that several commands take, each worded once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Text = Annotated[str, typer.Argument(metavar="REQUEST", help="What you want, in your words.")]
+Media = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--media",
+        "-m",
+        help="An image or a clip; repeat it for several.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+Profile = Annotated[str, typer.Option(help="A profile's name, or the path of a tool pack.")]
+Tools = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tool", help="A tool of your own, module:name or file.py:name; repeat it for several."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the file or the answer only.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.")]
