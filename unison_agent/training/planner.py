@@ -39,7 +39,7 @@ _IGNORED = -100
 # The kind of call is what matters most, and is said in few of an answer's tokens.
 _CHOOSING_WEIGHT = 4.0
 # Share of the requests that come with tools of the user's own.
-_TOOL_SHARE = 0.05
+_TOOL_SHARE = 0.12
 
 
 @dataclass(frozen=True, slots=True)

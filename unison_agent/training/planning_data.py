@@ -203,7 +203,9 @@ def _roughen(text: str, rng: random.Random) -> str:
     """Sometimes drop capitals or the final mark, as people do."""
     if rng.random() < 0.06:
         text = text.lower()
-    return strip_end(text, ".!?") if rng.random() < 0.05 else text
+    if rng.random() < 0.05:
+        return strip_end(text, ".!?") or text  # somebody may send "???" alone
+    return text
 
 
 def _finish(example: Example, origin: str) -> Sample:

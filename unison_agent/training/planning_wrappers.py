@@ -23,6 +23,7 @@ _CONTRASTS = frozenset(
         "plans",
         "roles",
         "values",
+        "weak_spots_2",
         "which_task",
     }
 )
