@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, get_args
 
 from unison_agent.custom.tool import CustomTool
-from unison_agent.errors import RequestError
+from unison_agent.errors import RequestError, WeightsError
 from unison_agent.media import MediaSet, MediaSource
 from unison_agent.opening import load_calibration, load_understanding, weights_folder
 from unison_agent.packs import load_pack
@@ -16,7 +16,7 @@ from unison_agent.planning.planner import Planner, ask_if_unsure, make_request
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.result import Result, Timings
 from unison_agent.router import AnswerTool, GenerationTool, Lazy, Router, StageClock, Tool
-from unison_agent.specs import Pack, ToolSpec
+from unison_agent.specs import ConnectorSpec, Pack, ToolSpec
 from unison_agent.tasks import Mode, Plan, Request
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Unison:
         *,
         tools: Sequence[CustomTool] = (),
         planner: "OutlinesModel | None" = None,
+        connector: str | Path | None = None,
         device: str | None = None,
         progress: Progress = silent,
     ) -> Self:
@@ -77,6 +78,7 @@ class Unison:
             tools: Tools of your own that requests can be routed to; see `custom_tool`.
             planner: A model of outlines that plans in place of the profile's, e.g. what
                 ``outlines.from_openai`` returns; its plans have no confidence.
+            connector: A file that you trained, in place of the profile's connector.
             device: Where pipelines run, e.g. ``"cpu"``; CUDA when there is one by default.
             progress: Listens where a call names no listener of its own.
 
@@ -84,11 +86,13 @@ class Unison:
             UnknownProfileError: There is no such profile.
             PackError: The tool pack is wrong.
             ToolError: Two of the tools have the same name.
+            WeightsError: There is no file `connector`.
             MissingDependencyError: `planner` was given, and outlines is not installed.
         """
         pack = load_pack(profile)
         understanding = Lazy(lambda listener: load_understanding(pack.understanding, listener))
-        router = Router(_tools(pack, understanding, device), custom=tools, profile=pack.profile)
+        made = _tools(pack, understanding, device, None if connector is None else Path(connector))
+        router = Router(made, custom=tools, profile=pack.profile)
         if planner is not None:
             from unison_agent.planning.outlines_writer import OutlinesPlanner
 
@@ -255,16 +259,27 @@ class _Writer:
 
 
 def _tools(
-    pack: Pack, understanding: "Lazy[UnderstandingModel]", device: str | None
+    pack: Pack,
+    understanding: "Lazy[UnderstandingModel]",
+    device: str | None,
+    connector: Path | None,
 ) -> tuple[Tool, ...]:
+    if connector is not None and (connector.suffix != ".safetensors" or not connector.is_file()):
+        msg = f"There is no connector at {connector}; expected a .safetensors file."
+        raise WeightsError(msg, hint="Name the file that training wrote.")
     pipelines = PipelineStore(device=device)
-    folder = weights_folder(pack.understanding)
+    shipped = weights_folder(pack.understanding)
     tools: list[Tool] = []
     for spec in pack.tools:
         match spec.adapter:
             case "answer":
                 tools.append(AnswerTool(spec, understanding))
             case "video":
+                folder = shipped
+                if connector is not None:
+                    folder = connector.parent
+                    own = ConnectorSpec.model_construct(file=connector.name, required=True)
+                    spec = spec.model_copy(update={"connector": own})
                 tools.append(
                     GenerationTool(
                         spec,

@@ -1,6 +1,7 @@
 """The commands that measure what nano makes and answers; figures are made in `evaluation`, here they are shown."""
 
 import json as json_
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,6 +32,9 @@ def generation(
         bool,
         typer.Option("--swapped", help="Give each request the words of another, as a control."),
     ] = False,
+    connector: Annotated[
+        Path | None, typer.Option(help="A connector that you trained, instead of the profile's.")
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -46,7 +50,7 @@ def generation(
 
     chosen = _chosen(tasks, GENERATION_TASKS)
     reports: list[TaskReport] = []
-    unison = Unison.from_pretrained(profile)
+    unison = Unison.from_pretrained(profile, connector=connector)
     with Bars(stderr()) as bars:
         for task in GENERATION_TASKS:
             if task not in chosen:

@@ -71,7 +71,9 @@ def read_captions(folder: Path) -> list[Captioned]:
             row = cast("dict[str, object]", json.loads(line))
             one = Captioned(folder / str(row["file"]), str(row["text"]))
         except (ValueError, KeyError, TypeError) as error:
-            msg = f'{path}, line {number}: expected {{"file": ..., "text": ...}}, got {line[:80]!r}.'
+            msg = (
+                f'{path}, line {number}: expected {{"file": ..., "text": ...}}, got {line[:80]!r}.'
+            )
             raise RequestError(msg) from error
         if not one.file.is_file():
             raise RequestError(f"{path}, line {number}: there is no file {row['file']!r}.")

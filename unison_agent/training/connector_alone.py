@@ -28,6 +28,7 @@ from unison_agent.packs import load_pack
 from unison_agent.pipelines import PipelineStore
 from unison_agent.progress import Progress
 from unison_agent.training.captioned import batches, cache, load_cache, read_captions
+from unison_agent.training.connector import standardise
 from unison_agent.training.frozen import Frozen, FrozenVace
 from unison_agent.training.loop import Average, Budget, set_rate
 from unison_agent.vlm import UnderstandingModel
@@ -92,20 +93,18 @@ def train(
     torch.manual_seed(options.seed + budget.step + 7919 * process)
     rng = random.Random(options.seed + 1000 * budget.step + 7919 * process)
     buckets = load_cache(cached)
-    module = Resampler(
-        Shape(buckets[0].pool.states.shape[1], frozen.text_dim, options.num_queries)
-    )
-    module.standardise([bucket.pool.states for bucket in buckets])
+    largest = max(buckets, key=lambda bucket: len(bucket.latents)).pool
+    module = Resampler(Shape(largest.states.shape[1], frozen.text_dim, options.num_queries))
+    standardise(module, largest)
     optimizer = torch.optim.AdamW(module.parameters(), lr=options.learning_rate, weight_decay=0.01)
+    prepared = accelerator.prepare(module, optimizer)
+    model, optimizer = cast("tuple[nn.Module, torch.optim.Optimizer]", prepared)
+    device = accelerator.device
     average = Average(module.parameters())
     if state is not None:
         module.load_state_dict(cast("dict[str, Tensor]", state["connector"]))
         optimizer.load_state_dict(state["optimizer"])  # pyright: ignore[reportArgumentType]
-        average.values = list(cast("list[Tensor]", state["average"]))
-    prepared = accelerator.prepare(module, optimizer)
-    model, optimizer = cast("tuple[nn.Module, torch.optim.Optimizer]", prepared)
-    device = accelerator.device
-    average.follow(module.parameters())
+        average.values = [v.to(device) for v in cast("list[Tensor]", state["average"])]
 
     def save() -> None:
         if accelerator.is_main_process:

@@ -73,8 +73,14 @@ class FrozenVace:
     @torch.no_grad()
     def encode(self, frames: NDArray[np.uint8]) -> Tensor:
         """Return latents (C, T', h, w), normalised as the pipeline's, of (T, H, W, 3) pixels."""
-        video = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
-        return self._pipe.prepare_video_latents(video.to(self._pipe.device), None, [[]])[0]  # pyright: ignore[reportArgumentType]
+        video = torch.from_numpy(frames.copy()).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
+        vae = self._vae
+        latents = vae.encode(video.to(vae.device, vae.dtype)).latent_dist.mode()[0]  # pyright: ignore[reportAttributeAccessIssue]
+        mean, std = (
+            torch.tensor(values, device=latents.device).view(-1, 1, 1, 1)
+            for values in (vae.config.latents_mean, vae.config.latents_std)  # pyright: ignore[reportAttributeAccessIssue]
+        )
+        return (latents.float() - mean) / std
 
     @torch.no_grad()
     def _control(self, num_frames: int, height: int, width: int) -> Tensor:
