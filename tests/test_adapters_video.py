@@ -378,10 +378,24 @@ def test_untouched_pixels_of_an_edit_come_out_exactly(pipeline: LoadedPipeline) 
         ("video_1", "video_editing", CLIP),
     ):
         asked = call(task, source=source, mask="image_2")
-        (made,) = adapter.run(asked, granted, media, tiny_conditioning(), silent).media
+        output = adapter.run(asked, granted, media, tiny_conditioning(), silent)
+        (made,) = output.media
+        assert output.kept_db is not None
+        assert 0 < output.kept_db < 15  # random weights keep nothing by themselves
         given = noisy[0] if task == "image_editing" else np.stack(noisy)
         assert (array(made)[..., 16:, :] == given[..., 16:, :]).all()
         assert (array(made)[..., :16, :] != given[..., :16, :]).mean() > 0.5
+
+
+def test_how_near_the_kept_pixels_are_is_a_psnr() -> None:
+    kept, half = [PIL.Image.new("RGB", (4, 2), (100, 100, 100))], PIL.Image.new("L", (4, 2), 0)
+    half.paste(255, (0, 0, 2, 2))
+    made = np.full((1, 2, 4, 3), 100, np.uint8)
+    made[:, :, :2] = 0  # to be changed, so it does not count
+    assert frames.kept_db(made, kept, [half]) == 100
+    made[:, :, 2:] = 110
+    assert frames.kept_db(made, kept, [half]) == pytest.approx(28.13, abs=0.01)
+    assert frames.kept_db(made, kept, [PIL.Image.new("L", (4, 2), 255)]) is None
 
 
 def test_the_inputs_reach_the_pixels(pipeline: LoadedPipeline) -> None:

@@ -23,11 +23,14 @@ class Output:
         media: One medium for each output that was granted; none for answers.
         text: The answer of an understanding task.
         notes: What the user should know, in sentences.
+        kept_db: How near the model itself came to the pixels that an edit keeps, before the source's own were
+            put there: PSNR, dB, of the worst output. None where nothing is to be kept.
     """
 
     media: tuple[Medium, ...] = ()
     text: str | None = None
     notes: tuple[str, ...] = ()
+    kept_db: float | None = None
 
 
 class Adapter(Protocol):

@@ -1,6 +1,7 @@
 """Media brought to a granted size and number of frames; it knows no tasks and no pipeline."""
 
 from collections.abc import Sequence
+from math import log10
 
 import numpy as np
 import PIL.Image
@@ -87,9 +88,29 @@ def composited(
         kept: One RGB frame for each of `made`.
         mask: One L frame for each of `made`; white is what was to change.
     """
-    change = np.stack([np.asarray(frame) for frame in mask]) > 127
-    source = np.stack([np.asarray(frame) for frame in kept])
+    change, source = _stacked(kept, mask)
     return np.where(change[..., None], made, source)
+
+
+def kept_db(
+    made: NDArray[np.uint8], kept: Sequence[PIL.Image.Image], mask: Sequence[PIL.Image.Image]
+) -> float | None:
+    """Return the PSNR of `made` against `kept` where the mask is black, in dB; None where it is nowhere black.
+
+    Arguments are those of `composited`; equal pixels count as 100 dB.
+    """
+    change, source = _stacked(kept, mask)
+    if change.all():
+        return None
+    error = float(np.mean((made[~change].astype(np.float64) - source[~change]) ** 2))
+    return 100.0 if error == 0 else min(100.0, 10 * log10(255**2 / error))
+
+
+def _stacked(
+    kept: Sequence[PIL.Image.Image], mask: Sequence[PIL.Image.Image]
+) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+    change = np.stack([np.asarray(frame) for frame in mask]) > 127
+    return change, np.stack([np.asarray(frame) for frame in kept])
 
 
 def _resized(frame: PIL.Image.Image, size: Size) -> PIL.Image.Image:

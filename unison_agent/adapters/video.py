@@ -84,15 +84,18 @@ class WanVaceAdapter:
         check_inputs(inputs, self._pipeline)
         prompt = _Prompt.of(call, conditioning, self._pipeline)
         made: list[Medium] = []
+        kept: list[float] = []
         with self._pipeline.lock:
             for index in range(granted.num_outputs):
                 pixels = self._denoise(prompt, inputs, granted, index, progress)
                 progress(ProgressEvent("decode", index + 1, granted.num_outputs))
                 if inputs.keep and inputs.video is not None and inputs.mask is not None:
+                    near = frames.kept_db(pixels, inputs.video, inputs.mask)
+                    kept += [] if near is None else [near]
                     pixels = frames.composited(pixels, inputs.video, inputs.mask)
                 made.append(_medium(pixels, granted))
         notes = inputs.notes if conditioning is not None else (*inputs.notes, NO_CONNECTOR)
-        return Output(tuple(made), notes=notes)
+        return Output(tuple(made), notes=notes, kept_db=min(kept, default=None))
 
     def _denoise(
         self,

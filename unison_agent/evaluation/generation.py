@@ -62,12 +62,15 @@ def evaluate_task(
     for number, case in enumerate(chosen):
         progress(ProgressEvent("evaluate", number, count, task))
         try:
-            made = unison.run(case.plan, media=case.media).artifacts[0].medium
+            result = unison.run(case.plan, media=case.media)
         except UnisonError:
             failed += 1
             found.append({"all": (0.0, "%")})
             continue
-        found.append(_measure(case, _frames(made)))
+        measures = _measure(case, _frames(result.artifacts[0].medium))
+        if (kept := result.steps[0].kept_db) is not None:
+            measures["kept before compositing"] = (kept, "dB")
+        found.append(measures)
     progress(ProgressEvent("evaluate", count, count, task))
     return TaskReport(f"{task}, words swapped" if swapped else task, _means(found), failed)
 

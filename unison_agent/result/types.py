@@ -81,6 +81,8 @@ class StepResult:
         text: The answer; None for pictures and clips.
         notes: What the user should know, e.g. that no connector was used.
         timings: Of this step.
+        kept_db: How near the model itself came to the pixels that an edit keeps, before the source's own were
+            put there: PSNR, dB, of the worst output. None where nothing was to be kept.
     """
 
     call: Call
@@ -89,6 +91,7 @@ class StepResult:
     text: str | None = None
     notes: tuple[str, ...] = ()
     timings: Timings = Timings()
+    kept_db: float | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -305,6 +308,7 @@ def _step_json(step: StepResult) -> dict[str, object]:
         "artifacts": [_artifact_json(artifact) for artifact in step.artifacts],
         "text": step.text,
         "notes": list(step.notes),
+        "kept_db": step.kept_db,
         "timings": asdict(step.timings),
     }
 

@@ -173,6 +173,7 @@ class Router:
                     step.output.text,
                     step.output.notes,
                     step.timings,
+                    step.output.kept_db,
                 )
             )
         return tuple(results)
