@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, Self, get_args
 
 from unison_agent.custom.tool import CustomTool
 from unison_agent.errors import RequestError, WeightsError
+from unison_agent.forecast import Forecast, forecast
 from unison_agent.media import MediaSet, MediaSource
 from unison_agent.opening import load_calibration, load_understanding, weights_folder
 from unison_agent.packs import load_pack
@@ -227,18 +228,47 @@ class Unison:
             msg = f"mode must be one of {', '.join(get_args(Mode))}, got {mode!r}."
             raise RequestError(msg)
         listener = progress or self._progress
-        attached = MediaSet.of(media)
-        match request:
-            case Plan():
-                planned = Planned(request, attached)
-            case Planned():
-                planned = replace(request, media=attached) if len(attached) else request
-            case _:
-                planned = self.plan(request, attached, progress=listener)
+        planned = self._as_planned(request, MediaSet.of(media), listener)
         result = self._router.run(
             planned.plan, planned.media, progress=listener, mode=mode, seed=seed or 0
         )
         return Result(result.plan, result.steps, planned.timings + result.timings)
+
+    def _as_planned(
+        self, request: str | Planned | Plan, media: MediaSet, progress: Progress | None
+    ) -> Planned:
+        match request:
+            case Plan():
+                return Planned(request, media)
+            case Planned():
+                return replace(request, media=media) if len(media) else request
+            case _:
+                return self.plan(request, media, progress=progress)
+
+    def dry_run(
+        self,
+        request: str | Planned | Plan,
+        media: "Sequence[MediaSource] | MediaSet" = (),
+        *,
+        mode: Mode = "nearest",
+        seed: int | None = None,
+        progress: Progress | None = None,
+    ) -> Forecast:
+        """Say what a request would be carried out as, and what that would cost; no pipeline is loaded.
+
+        Args:
+            request: As for `run`.
+            media: As for `run`; sizes count, so `MediaSet.of_kinds` is enough only where nothing is made from one.
+            mode: As for `run`.
+            seed: As for `run`.
+            progress: Told of loading and planning.
+
+        Raises:
+            UnisonError: As `run` raises before anything is made.
+        """
+        planned = self._as_planned(request, MediaSet.of(media), progress)
+        granted = self._router.grants(planned.plan, planned.media, mode=mode, seed=seed or 0)
+        return forecast(planned.plan, granted, self._router.tools)
 
 
 class _Writer:

@@ -70,6 +70,9 @@ def run(
     seed: Annotated[int | None, typer.Option(min=0, help="Where the request names none.")] = None,
     mode: Annotated[Mode, typer.Option(help="When a stated value is not possible.")] = "nearest",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be made and its cost; make nothing.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     profile: Profile = "nano",
@@ -87,6 +90,10 @@ def run(
         planned = unison.plan(text, attached, progress=bars)
     for line in show.plan_lines(planned.plan):
         console.print(line)
+    if dry_run:
+        cost = unison.dry_run(planned, mode=mode, seed=seed)
+        typer.echo(cost.to_json() if json else str(cost))
+        return
     if out is not None:
         files.check_fits(out, planned.plan)
     result = _run(unison, planned, mode=mode, seed=seed, quiet=quiet)

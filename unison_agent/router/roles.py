@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from unison_agent.custom.tool import CustomTool
 from unison_agent.errors import MissingInputError, RequestError
@@ -76,10 +77,20 @@ def seen_media(call: TaskCall, media: MediaSet) -> tuple[Medium, ...]:
     return tuple(media.medium(role.handle) for role in roles(call) if role.name != "mask")
 
 
-def basis(call: TaskCall, media: MediaSet) -> Basis | None:
-    """Return the size and length of what the output is made from; references have no say."""
+def basis(
+    call: TaskCall, media: MediaSet, made: Mapping[str, Basis] = MappingProxyType({})
+) -> Basis | None:
+    """Return the size and length of what the output is made from; references have no say.
+
+    Args:
+        call: Names handles in its roles.
+        media: What they stand for.
+        made: Sizes of what earlier steps would make, by handle, where they have not run.
+    """
     for role in roles(call):
         if role.name not in ("references", "mask"):
+            if role.handle in made:
+                return made[role.handle]
             medium = media.medium(role.handle)
             if isinstance(medium, Video):
                 return Basis(medium.width, medium.height, medium.num_frames, medium.fps)

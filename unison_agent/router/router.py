@@ -13,6 +13,7 @@ from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.replay import Record, WeightHash
 from unison_agent.result import Artifact, Result, StepResult, Timings
 from unison_agent.router.clock import StageClock
+from unison_agent.router.granting import grants
 from unison_agent.router.roles import basis, check_plan
 from unison_agent.router.tools import Tool
 from unison_agent.specs import ToolSpec
@@ -125,6 +126,20 @@ class Router:
         steps = self._steps(plan, media, done)
         timings = sum((step.timings for step in steps), start=Timings())
         return Result(plan, steps, replace(timings, total_seconds=perf_counter() - start))
+
+    def grants(
+        self, plan: Plan, media: MediaSet, *, mode: Mode = "nearest", seed: int = 0
+    ) -> tuple[GrantedTask | None, ...]:
+        """Return what each step would be granted, with nothing loaded; see `granting.grants`.
+
+        Raises:
+            MissingInputError: The plan lacks something, e.g. a mask.
+            RequestError: A step's media or task do not fit.
+            NegotiationError: A value would have to change, and `mode` forbids it.
+        """
+        tasks = [call.task for call in plan.steps if not isinstance(call, CustomCall)]
+        serving = {task: self._tool(task).spec for task in tasks}
+        return grants(plan, media, serving, self._custom, mode=mode, seed=seed)
 
     def _run_task(
         self, call: TaskCall, media: MediaSet, clock: StageClock, mode: Mode, seed: int

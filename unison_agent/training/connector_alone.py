@@ -18,15 +18,13 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from unison_agent.cli.bars import Bars
-from unison_agent.cli.telling import stderr
 from unison_agent.connector import Connector, Contract, Resampler, Shape
 from unison_agent.conversation import READ_TEMPLATE_SHA256
 from unison_agent.errors import PackError
 from unison_agent.opening import load_understanding
 from unison_agent.packs import load_pack
 from unison_agent.pipelines import PipelineStore
-from unison_agent.progress import Progress
+from unison_agent.progress import Progress, ProgressEvent
 from unison_agent.training.captioned import batches, cache, load_cache, read_captions
 from unison_agent.training.connector import standardise
 from unison_agent.training.frozen import Frozen, FrozenVace
@@ -152,6 +150,11 @@ def meter(budget: Budget, processes: int) -> dict[str, float]:
     return {"hours": hours, "hours_for_500k": hours * PAPER_SAMPLES / max(1, budget.samples)}
 
 
+def _tell(event: ProgressEvent) -> None:
+    if event.stage == "encode" and event.done % 800 == 0:
+        print(f"cached {event.done} of {event.total}", flush=True)
+
+
 def main() -> None:
     """Cache what is not cached, and train."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -166,10 +169,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     cached = cast("Path", args.out) / "cache"
-    with Bars(stderr()) as bars:
-        understanding, frozen = open_models(args.profile, bars)
-        if not cached.exists():
-            cache(read_captions(args.data), understanding, frozen, cached, bars)
+    captions = [] if cached.exists() else read_captions(args.data)
+    understanding, frozen = open_models(args.profile, _tell)
+    if captions:
+        cache(captions, understanding, frozen, cached, _tell)
     contract = contract_of(understanding, frozen)
     del understanding
     options = Options(
