@@ -47,6 +47,7 @@ PUBLIC = [
     "StepResult",
     "TaskCall",
     "Timings",
+    "ToolCallError",
     "ToolError",
     "ToolSpec",
     "Unison",
