@@ -5,8 +5,10 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, get_args
 
+from unison_agent.artifacts import ArtifactStore
 from unison_agent.custom.tool import CustomTool
 from unison_agent.errors import RequestError
+from unison_agent.functions import FunctionCalling
 from unison_agent.media import MediaSet, MediaSource
 from unison_agent.opening import load_calibration, load_understanding, weights_folder
 from unison_agent.packs import load_pack
@@ -37,7 +39,7 @@ class Plans(Protocol):
         ...
 
 
-class Unison:
+class Unison(FunctionCalling):
     """Text and media in; pictures, clips and answers out. Safe to call from threads.
 
     Args:
@@ -45,6 +47,7 @@ class Unison:
         router: Runs plans.
         load: Loads what the planner needs; called before each planning, and tells how far it is.
         progress: Listens where a call names no listener of its own.
+        artifacts: Where what is made is kept for later calls; a store of its own when left out.
     """
 
     def __init__(
@@ -54,7 +57,9 @@ class Unison:
         *,
         load: Callable[[Progress], object] | None = None,
         progress: Progress = silent,
+        artifacts: ArtifactStore | None = None,
     ) -> None:
+        super().__init__(artifacts)
         self._planner = planner
         self._router = router
         self._load = load
@@ -102,8 +107,7 @@ class Unison:
         """The name of the profile."""
         return self._router.profile
 
-    def tools(self) -> tuple[ToolSpec, ...]:
-        """Return what can be done: the tools with their tasks, limits and defaults."""
+    def _specs(self) -> tuple[ToolSpec, ...]:
         return self._router.tools
 
     def custom_tools(self) -> tuple[CustomTool, ...]:
@@ -219,18 +223,30 @@ class Unison:
             GenerationError: A model failed, or made something else than was granted.
             RunCancelledError: Raised by `progress`.
         """
+        result = self._run(request, MediaSet.of(media), mode=mode, seed=seed, progress=progress)
+        self.artifacts.keep_outputs(result)
+        return result
+
+    def _run(
+        self,
+        request: str | Planned | Plan,
+        media: MediaSet,
+        *,
+        mode: Mode,
+        seed: int | None,
+        progress: Progress | None,
+    ) -> Result:
         if mode not in get_args(Mode):
             msg = f"mode must be one of {', '.join(get_args(Mode))}, got {mode!r}."
             raise RequestError(msg)
         listener = progress or self._progress
-        attached = MediaSet.of(media)
         match request:
             case Plan():
-                planned = Planned(request, attached)
+                planned = Planned(request, media)
             case Planned():
-                planned = replace(request, media=attached) if len(attached) else request
+                planned = replace(request, media=media) if len(media) else request
             case _:
-                planned = self.plan(request, attached, progress=listener)
+                planned = self.plan(request, media, progress=listener)
         result = self._router.run(
             planned.plan, planned.media, progress=listener, mode=mode, seed=seed or 0
         )

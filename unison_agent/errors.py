@@ -108,7 +108,13 @@ class ToolCallError(RequestError):
 
 
 class MediaError(UnisonError, ValueError):
-    """An attachment cannot be used."""
+    """An attachment cannot be used.
+
+    Attributes:
+        field: The argument of a tool call in which it was given; None elsewhere.
+    """
+
+    field: str | None = None
 
 
 class UnsupportedMediaError(MediaError):

@@ -98,7 +98,7 @@ def functions(
     if granularity not in ("one", "tasks", "both"):
         msg = f"granularity must be one, tasks or both, got {granularity!r}."
         raise RequestError(msg)
-    serving = {task: spec for spec in tools for task in spec.tasks}
+    serving: dict[Task, ToolSpec] = {task: spec for spec in tools for task in spec.tasks}
     own = tuple(custom)
     if any(tool.name == WHOLE for tool in own):
         msg = f"A custom tool is named {WHOLE}, which is the name of the whole agent."
@@ -122,7 +122,8 @@ def _plain(schema: Schema, root: Schema) -> JsonSchema:
         target: object = root
         for part in reference.removeprefix("#/").split("/"):
             target = cast("Schema", target)[part]
-        schema = {**cast("Schema", target), **{k: v for k, v in schema.items() if k != "$ref"}}
+        found = cast("Schema", target)
+        schema = {**found, **{k: v for k, v in schema.items() if k != "$ref"}}
     for union in ("anyOf", "allOf"):
         options = schema.get(union)
         if isinstance(options, list):
@@ -212,15 +213,15 @@ def _task(task: Task, limits: Limits | None) -> Function:
         if name == "task":
             continue
         said = _MEANING.get(name, "")
-        match schema:
-            case {"pattern": pattern} if pattern == _HANDLE_PATTERN:
-                arguments[name] = medium(_role_kind(task, name), said.removesuffix("."))
-            case {"items": {"pattern": pattern}} if pattern == _HANDLE_PATTERN:
-                most = MOST_MEDIA if limits is None else limits.references
-                roles = _media(_role_kind(task, name), 1, f"{said}.")
-                arguments[name] = {**roles, "maxItems": max(1, most)}
-            case _:
-                arguments[name] = {**schema, **({"description": said} if said else {})}
+        items = cast("JsonSchema", schema.get("items") or {})
+        if schema.get("pattern") == _HANDLE_PATTERN:
+            arguments[name] = medium(_role_kind(task, name), said)
+        elif items.get("pattern") == _HANDLE_PATTERN:
+            most = MOST_MEDIA if limits is None else limits.references
+            roles = _media(_role_kind(task, name), 1, f"{said}.")
+            arguments[name] = {**roles, "maxItems": max(1, most)}
+        else:
+            arguments[name] = {**schema, **({"description": said} if said else {})}
     if task in ("image_understanding", "video_understanding"):
         kind = "image" if task == "image_understanding" else "any"
         arguments[MEDIA] = _media(kind, 1, "What the question is about.")

@@ -80,13 +80,18 @@ def _without(schema: JsonSchema, names: frozenset[str]) -> JsonSchema:
     return _parts(kept, lambda one: _without(one, names))
 
 
-def _limits_in_words(schema: JsonSchema, kept: frozenset[str] = frozenset()) -> JsonSchema:
-    """Return a schema whose limits are told in its description, but for those to be kept as keywords."""
-    told = [
+def limits_told(schema: JsonSchema, kept: frozenset[str] = frozenset()) -> list[str]:
+    """Return the limits of a schema in words, but for the keywords that are `kept`."""
+    return [
         words.format(_shown(schema[key]))
         for key, words in _LIMITS.items()
         if key in schema and key not in kept and schema[key] != _UNTOLD.get(key)
     ]
+
+
+def _limits_in_words(schema: JsonSchema, kept: frozenset[str] = frozenset()) -> JsonSchema:
+    """Return a schema whose limits are told in its description, but for those to be kept as keywords."""
+    told = limits_told(schema, kept)
     rest = {k: v for k, v in schema.items() if k not in _OURS and (k not in _LIMITS or k in kept)}
     if told:
         said = str(schema.get("description", ""))
