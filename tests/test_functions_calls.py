@@ -370,7 +370,8 @@ def test_items_of_responses_are_answered() -> None:
     call = ResponseFunctionToolCall(
         arguments=json.dumps(ARGUMENTS), call_id="c", name="text_to_video", type="function_call"
     )
-    (item,) = agent.unison.call_openai_responses([{"type": "message", "content": []}, call])
+    items: list[object] = [{"type": "message", "content": "Let me draw."}, call]
+    (item,) = agent.unison.call_openai_responses(items)
     TypeAdapter(FunctionCallOutput).validate_python(item)
     assert item["call_id"] == "c"
     assert [part["type"] for part in item["output"]] == ["input_text", "input_image"]
@@ -432,13 +433,13 @@ def test_no_calls_no_answers_and_no_message_no_guess() -> None:
     assert unison.call_openai_responses([]) == []
     assert unison.call_anthropic({"role": "assistant", "content": "hello"}) == []
     assert unison.call_gemini({"parts": [{"text": "hello"}]}) == []
-    for message in ("hello", {"choices": []}, {"role": "user"}):
+    for message in ("hello", {"choices": ()}, {"role": "user"}):
         with pytest.raises(RequestError, match="Expected an assistant message"):
             unison.call_openai(message)
     for call, message in (
-        (unison.call_openai_responses, {"output": []}),
-        (unison.call_anthropic, {}),
-        (unison.call_gemini, {"candidates": []}),
+        (unison.call_openai_responses, {"output": ()}),
+        (unison.call_anthropic, {"role": "assistant"}),
+        (unison.call_gemini, {"candidates": ()}),
     ):
         with pytest.raises(RequestError, match="Expected"):
             call(message)

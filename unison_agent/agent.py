@@ -18,6 +18,7 @@ from unison_agent.planning.planner import Planner, ask_if_unsure, make_request
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.result import Result, Timings
 from unison_agent.router import AnswerTool, GenerationTool, Lazy, Router, StageClock, Tool
+from unison_agent.session import Session
 from unison_agent.specs import Pack, ToolSpec
 from unison_agent.tasks import Mode, Plan, Request
 
@@ -251,6 +252,16 @@ class Unison(FunctionCalling):
             planned.plan, planned.media, progress=listener, mode=mode, seed=seed or 0
         )
         return Result(result.plan, result.steps, planned.timings + result.timings)
+
+    def session(self) -> Session:
+        """Return a session: turns about the same pictures, where "now make it blue" is understood."""
+        return Session(
+            self.plan,
+            self._run,
+            artifacts=self.artifacts,
+            specs=self.tools(),
+            custom=self.custom_tools(),
+        )
 
 
 class _Writer:

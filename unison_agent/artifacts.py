@@ -146,7 +146,7 @@ class ArtifactStore:
         return len(self._kept) > self._most or self._num_bytes > self._most_bytes
 
     def _handle(self, medium: Medium) -> str:
-        short = f"{medium.kind}-{medium.sha256[:_SHORT]}"
+        short = handle_of(medium)
         other = self._kept.get(short)
         if other is not None and other.info.sha256 != medium.sha256:
             return f"{medium.kind}-{medium.sha256}"
@@ -162,6 +162,11 @@ class ArtifactStore:
         msg = f"No artifact {name!r} is kept; the latest are: {latest}."
         hint = f"At most {self._most} are kept; what is older must be made or passed again."
         raise ToolCallError(msg, got=name, nearest=near, hint=hint)
+
+
+def handle_of(medium: Medium) -> str:
+    """Return what a medium is called when it is kept; one that begins like another gets a longer name."""
+    return f"{medium.kind}-{medium.sha256[:_SHORT]}"
 
 
 def names_artifact(text: str) -> bool:

@@ -74,14 +74,14 @@ def tidy(function: Function, arguments: Arguments) -> Arguments:
 
 
 def _tidy(name: str, schema: JsonSchema, value: object, at: str) -> object:
-    if isinstance(value, list | tuple) and "items" in schema:
+    several, fields = _items(value), _fields(value)
+    if several is not None and "items" in schema:
         inner = cast("JsonSchema", schema["items"])
-        several = cast("Sequence[object]", value)
         return [_tidy(name, inner, one, f"{at}[{i}]") for i, one in enumerate(several)]
-    if not isinstance(value, Mapping) or "properties" not in schema:
+    if fields is None or "properties" not in schema:
         return value
     named = cast("Mapping[str, JsonSchema]", schema["properties"])
-    given = {k: v for k, v in cast("Mapping[str, object]", value).items() if v is not None}
+    given = {key: one for key, one in fields.items() if one is not None}
     for key in given:
         if key not in named:
             near = _near(key, named)
@@ -122,15 +122,15 @@ def with_media(
     """
     if "x-media" in schema:
         return take(at, value, schema)
-    if isinstance(value, Mapping) and "properties" in schema:
+    several, fields = _items(value), _fields(value)
+    if fields is not None and "properties" in schema:
         named = cast("Mapping[str, JsonSchema]", schema["properties"])
         return {
             key: with_media(named[key], one, take, _below(at, key)) if key in named else one
-            for key, one in cast("Mapping[str, object]", value).items()
+            for key, one in fields.items()
         }
-    if isinstance(value, list | tuple) and "items" in schema:
+    if several is not None and "items" in schema:
         inner = cast("JsonSchema", schema["items"])
-        several = cast("Sequence[object]", value)
         return [with_media(inner, one, take, f"{at}[{i}]") for i, one in enumerate(several)]
     return value
 
@@ -142,15 +142,15 @@ def check_counts(name: str, schema: JsonSchema, value: object, at: str = "") -> 
         ToolCallError: One has too few or too many items, or is no list.
     """
     named = cast("Mapping[str, JsonSchema]", schema.get("properties") or {})
-    if isinstance(value, Mapping):
-        for key, one in cast("Mapping[str, object]", value).items():
-            if key in named:
-                check_counts(name, named[key], one, _below(at, key))
+    for key, one in (_fields(value) or {}).items():
+        if key in named:
+            check_counts(name, named[key], one, _below(at, key))
     if "items" in schema:
-        if not isinstance(value, list):
+        several = _items(value)
+        if several is None:
             msg = f"{name}: {at} is {shown(value)}; expected a list."
             raise ToolCallError(msg, field=at, got=shown(value), allowed=allowed(schema))
-        count = len(cast("list[object]", value))
+        count = len(several)
         least, most = schema.get("minItems", 0), schema.get("maxItems", count)
         if not cast("int", least) <= count <= cast("int", most):
             msg = f"{name}: {at} has {count} items."
@@ -184,15 +184,15 @@ def unfit(function: Function, place: str, why: str, arguments: Arguments) -> Too
     schema: JsonSchema = function.schema
     value: object = arguments
     for part in re.findall(r"[^.\[\]]+", place):
-        if "items" in schema and part.isdigit() and isinstance(value, Sequence):
+        several, fields = _items(value), _fields(value)
+        if "items" in schema and part.isdigit() and several is not None:
             schema = cast("JsonSchema", schema["items"])
-            several = cast("Sequence[object]", value)
             value = several[int(part)] if int(part) < len(several) else None
         else:
             named = cast("Mapping[str, JsonSchema]", schema.get("properties") or {})
-            if part not in named or not isinstance(value, Mapping):
+            if part not in named or fields is None:
                 return ToolCallError(f"{function.name}: {place}: {why}.")
-            schema, value = named[part], cast("Mapping[str, object]", value).get(part)
+            schema, value = named[part], fields.get(part)
     if not place:
         return ToolCallError(f"{why}." if function.name in why else f"{function.name}: {why}.")
     near = nearest(schema, value)
@@ -257,6 +257,14 @@ def _near(name: str, known: Iterable[str]) -> tuple[str, ...]:
     lower = {one.lower(): one for one in names}
     close = get_close_matches(name.lower().replace("-", "_"), lower, n=3, cutoff=0.55)
     return tuple(lower[one] for one in close)
+
+
+def _fields(value: object) -> Mapping[str, object] | None:
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else None
+
+
+def _items(value: object) -> Sequence[object] | None:
+    return cast("Sequence[object]", value) if isinstance(value, list | tuple) else None
 
 
 def _below(at: str, key: str) -> str:

@@ -119,10 +119,9 @@ def plain(schema: Schema) -> JsonSchema:
 
 def _plain(schema: Schema, root: Schema) -> JsonSchema:
     while isinstance(reference := schema.get("$ref"), str):
-        target: object = root
+        found = root
         for part in reference.removeprefix("#/").split("/"):
-            target = cast("Schema", target)[part]
-        found = cast("Schema", target)
+            found = cast("Schema", found[part])
         schema = {**found, **{k: v for k, v in schema.items() if k != "$ref"}}
     for union in ("anyOf", "allOf"):
         options = schema.get(union)
