@@ -164,6 +164,7 @@ _V: MediaKind = "video"
         ("the last one", [(_I, 1), (_I, 2)], [1]),
         ("the previous picture", [(_I, 1), (_I, 2)], [0]),
         ("make this picture move", [(_I, 1), (_V, 2)], [0]),
+        ("the same picture in blue", [(_I, 1), (_V, 2)], [0]),
         ("slow the clip down", [(_V, 1), (_I, 2)], [0]),
         ("slow the clip down", [(_I, 1)], [0]),
         ("go from the first to the second", [(_I, 1), (_I, 2), (_I, 3)], [0, 1]),

@@ -9,12 +9,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from unison_agent.cli import evaluate_tasks, files, show
+from unison_agent.cli import evaluate_tasks, files, functions, show
 from unison_agent.cli.bars import Bars
 from unison_agent.cli.evaluate import evaluate
 from unison_agent.cli.planning_files import plan_file
 from unison_agent.cli.telling import stderr, stdout, told
 from unison_agent.errors import NegotiationError, RequestError
+from unison_agent.functions import MediaPolicy
 from unison_agent.media import Kind, MediaSet
 from unison_agent.progress import Progress
 from unison_agent.tasks import Mode
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.command()(functions.tools)
 evaluate.command()(evaluate_tasks.generation)
 evaluate.command()(evaluate_tasks.understanding)
 app.add_typer(evaluate, name="evaluate")
@@ -184,17 +186,45 @@ def plan(
 
 @app.command()
 @told
-def tools(json: Json = False, profile: Profile = "nano", debug: Debug = False) -> None:
-    """List the tools of a profile, their tasks and their limits."""
-    del debug
-    from unison_agent.packs import load_pack
-
-    pack = load_pack(profile)
-    if json:
-        typer.echo(pack.model_dump_json(indent=2, exclude_none=True))
-        return
-    stdout().print(f"[bold]{pack.profile}[/]: {escape(pack.description)}")
-    Console().print(show.tools_table(pack.tools))
+def call(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="One of the tools of `tools`.")],
+    arguments: Annotated[
+        str, typer.Argument(metavar="JSON|-", help="Its arguments; - reads standard input.")
+    ] = "{}",
+    media: Media = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Where the call names none.")] = None,
+    mode: Annotated[Mode, typer.Option(help="When a stated value is not possible.")] = "nearest",
+    allow_urls: Annotated[
+        bool, typer.Option("--allow-urls", help="Fetch media from public https addresses.")
+    ] = False,
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder below which media may be named; repeat it for several."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    profile: Profile = "nano",
+    tool: Tools = None,
+    debug: Debug = False,
+) -> None:
+    """Carry out one call of a tool, as another model would make it."""
+    if out is not None:
+        files.check_out(out, overwrite=overwrite)
+    given = typer.get_text_stream("stdin").read() if arguments == "-" else arguments
+    with Bars(stderr(), shown=not quiet) as bars:
+        done = open_unison(profile, bars, tool or ()).call(
+            name,
+            given,
+            media=MediaSet.of(media or []),
+            mode=mode,
+            seed=seed,
+            policy=MediaPolicy(allow_urls=allow_urls, roots=tuple(root or ())),
+            raise_errors=debug,
+            progress=bars,
+        )
+    functions.tell(done, out, overwrite=overwrite, json=json, quiet=quiet)
 
 
 @app.command()

@@ -32,7 +32,7 @@ _BACK = re.compile(
     re.IGNORECASE,
 )
 _NEW = re.compile(r"\b(?:an?|another|some|two|three|four|five|[0-9]+)\b\s", re.IGNORECASE)
-_WHICH = rf"(?:the|this|that|these|those|{_ORDINAL})"
+_WHICH = rf"(?:the(?: same)?|this|that|these|those|{_ORDINAL})"
 _OF_KIND: dict[MediaKind, re.Pattern[str]] = {
     "image": re.compile(rf"\b{_WHICH} {_PICTURE}\b", re.IGNORECASE),
     "video": re.compile(rf"\b{_WHICH} {_CLIP}\b", re.IGNORECASE),
