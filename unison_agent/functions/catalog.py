@@ -6,6 +6,7 @@ A schema here is closed and whole: no ``$ref``, no ``default``, no null (what is
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, TypeAlias, cast
 
 from pydantic import TypeAdapter
@@ -202,6 +203,7 @@ def _whole(serving: Mapping[Task, ToolSpec], custom: Sequence[CustomTool]) -> Fu
     return Function(WHOLE, description, _closed({"request": request, MEDIA: media}, ["request"]))
 
 
+@cache  # schemas of models are slow to make, and every call needs them
 def _task(task: Task, limits: Limits | None) -> Function:
     model = TASK_MODELS[task]
     raw = plain(model.model_json_schema())
