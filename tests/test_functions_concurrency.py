@@ -3,7 +3,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -18,6 +18,9 @@ from unison_agent.progress import Progress
 from unison_agent.router import AdapterTool, Router
 from unison_agent.tasks import GrantedTask, TaskCall
 from unison_agent.testing import EchoAdapter, ScriptedWriter
+
+if TYPE_CHECKING:
+    from unison_agent.connector import Conditioning
 
 T = TypeVar("T")
 MANY = 200
@@ -37,7 +40,7 @@ class SlowEcho(EchoAdapter):
         call: TaskCall,
         granted: GrantedTask,
         media: MediaSet,
-        conditioning: None,
+        conditioning: "Conditioning | None",
         progress: Progress,
     ) -> Output:
         with self._lock:

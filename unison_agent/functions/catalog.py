@@ -203,10 +203,13 @@ def _whole(serving: Mapping[Task, ToolSpec], custom: Sequence[CustomTool]) -> Fu
     return Function(WHOLE, description, _closed({"request": request, MEDIA: media}, ["request"]))
 
 
-@cache  # schemas of models are slow to make, and every call needs them
+@cache  # slow to make, and every call needs them all
+def _model_schema(task: Task) -> JsonSchema:
+    return plain(TASK_MODELS[task].model_json_schema())
+
+
 def _task(task: Task, limits: Limits | None) -> Function:
-    model = TASK_MODELS[task]
-    raw = plain(model.model_json_schema())
+    raw = _model_schema(task)
     properties = cast("dict[str, JsonSchema]", raw["properties"])
     required = [name for name in cast("list[str]", raw["required"]) if name != "task"]
     arguments: dict[str, JsonSchema] = {}
@@ -229,7 +232,7 @@ def _task(task: Task, limits: Limits | None) -> Function:
         required.append(MEDIA)
     if limits is not None:
         _tell_limits(arguments, limits)
-    description = " ".join((model.__doc__ or task).split())
+    description = " ".join((TASK_MODELS[task].__doc__ or task).split())
     return Function(task, description, _closed(arguments, required), task)
 
 
