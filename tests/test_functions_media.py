@@ -494,6 +494,11 @@ def test_a_server_that_drips_is_left(server: Server) -> None:
     assert monotonic() - start < 4
 
 
+def test_a_name_that_no_host_can_have_is_told() -> None:
+    with pytest.raises(MediaError, match="could not be fetched"):
+        opened(f"https://{'a' * 70}.example/", MediaPolicy(allow_urls=True))
+
+
 def test_a_name_that_nobody_knows_is_told() -> None:
     def resolve(host: str, port: int) -> Sequence[str]:
         raise socket.gaierror(f"{host}:{port} is not known")

@@ -248,6 +248,8 @@ def nearest(schema: JsonSchema, value: object) -> tuple[str | float, ...]:
 
 def shown(value: object) -> str:
     """Return a value as JSON, shortened."""
+    if isinstance(value, str):
+        value = value[: 2 * _LONGEST_SHOWN]  # it may be a whole file
     text = json.dumps(value, ensure_ascii=False, default=lambda one: f"<{type(one).__name__}>")
     return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
 

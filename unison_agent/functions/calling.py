@@ -1,6 +1,7 @@
 """Tools as schemas and single calls, for an agent or a session; it knows no messages and makes no pictures."""
 
 import asyncio
+import hashlib
 import json
 import logging
 from abc import ABC, abstractmethod
@@ -214,11 +215,11 @@ class Calling(ABC):
 
 
 def _written(arguments: Given, media: "Sequence[MediaSource] | MediaSet") -> str | None:
-    """Return in words what a call says, so that the same call is known again; None where that is not possible."""
+    """Return a hash of what a call says, so that it is known again; None where that is not possible."""
     try:
         said = json.loads(arguments) if isinstance(arguments, str) else arguments
         hashes = [one.sha256 for one in _opened(media)]
-        return json.dumps([said, hashes], sort_keys=True)
+        return hashlib.sha256(json.dumps([said, hashes], sort_keys=True).encode()).hexdigest()
     except (ValueError, TypeError, RecursionError):  # no JSON, a picture in it, or not opened yet
         return None
 

@@ -84,7 +84,7 @@ class HttpsFetcher:
             try:
                 address = self._checked(parts, until)
                 found = self._get(parts, address, max_bytes, until)
-            except (OSError, HTTPException) as error:
+            except (OSError, HTTPException, UnicodeError) as error:  # the last: no name of a host
                 why = "it took too long" if isinstance(error, TimeoutError) else str(error)
                 raise MediaError(f"{parts.hostname} could not be fetched: {why}.") from error
             if isinstance(found, bytes):
