@@ -1,20 +1,18 @@
 """The commands; what they do is done below, here it is asked for and told."""
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
-from unison_agent.cli import evaluate_tasks, files, functions, show
+from unison_agent.cli import evaluate_tasks, files, functions, show, upkeep
 from unison_agent.cli.bars import Bars
 from unison_agent.cli.evaluate import evaluate
 from unison_agent.cli.planning_files import plan_file
 from unison_agent.cli.telling import stderr, stdout, told
-from unison_agent.errors import NegotiationError, RequestError
+from unison_agent.errors import NegotiationError
 from unison_agent.functions import MediaPolicy
 from unison_agent.media import Kind, MediaSet
 from unison_agent.progress import Progress
@@ -30,7 +28,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command()(functions.tools)
 evaluate.command()(evaluate_tasks.generation)
 evaluate.command()(evaluate_tasks.understanding)
 app.add_typer(evaluate, name="evaluate")
@@ -227,53 +224,9 @@ def call(
     functions.tell(done, out, overwrite=overwrite, json=json, quiet=quiet)
 
 
-@app.command()
-@told
-def schema(
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail on drift.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The folder to write.")] = None,
-    debug: Debug = False,
-) -> None:
-    """Write the JSON Schemas of all wire types, or check that they are up to date."""
-    del debug
-    from unison_agent._resources import data
-    from unison_agent.schema import drift, write
-
-    if not check:
-        folder = Path(str(data("schemas"))) if out is None else out
-        write(folder)
-        stdout().print(f"[bold green]saved[/] {escape(str(folder))}")
-        return
-    different = drift()
-    for name in different:
-        stderr().print(f"[bold red]drift[/]: {name} differs from the models.")
-    if different:
-        raise typer.Exit(1)
-    stdout().print("The schemas match the models.")
-
-
-@app.command()
-@told
-def pull(
-    profile: Annotated[str, typer.Argument(help="The profile whose weights to fetch.")] = "nano",
-    force: Annotated[bool, typer.Option("--force", help="Fetch again what is cached.")] = False,
-    debug: Debug = False,
-) -> None:
-    """Fetch and check the weights of a profile, so that everything works offline afterwards."""
-    del debug
-    from unison_agent.compose import base_folder
-    from unison_agent.packs import load_pack
-    from unison_agent.weights import fetch_base
-
-    pack = load_pack(profile)
-    if pack.understanding.source != "nano":
-        msg = f"The weights of {profile!r} come from the hub and are fetched when first used."
-        raise RequestError(msg, hint="Set HF_HOME to choose where they go.")
-    with Bars(stderr()) as bars:
-        # Without the models extra the file is fetched, and dequantized when it is first used.
-        fetch = fetch_base if importlib.util.find_spec("transformers") is None else base_folder
-        path = fetch(bars, force=force)
-    stdout().print(f"[bold green]ready[/] {escape(str(path))}")
+app.command()(functions.tools)
+app.command()(upkeep.schema)
+app.command()(upkeep.pull)
 
 
 @app.command()
