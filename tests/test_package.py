@@ -15,6 +15,10 @@ PUBLIC = [
     "TASKS",
     "Adjustment",
     "Artifact",
+    "ArtifactInfo",
+    "ArtifactStore",
+    "CallError",
+    "CallResult",
     "ConnectorMismatchError",
     "CustomCall",
     "CustomTool",
@@ -26,6 +30,7 @@ PUBLIC = [
     "MediaError",
     "MediaHandle",
     "MediaLimitError",
+    "MediaPolicy",
     "MediaSet",
     "MissingDependencyError",
     "MissingInputError",
@@ -43,10 +48,12 @@ PUBLIC = [
     "RequestError",
     "Result",
     "RunCancelledError",
+    "Session",
     "Stated",
     "StepResult",
     "TaskCall",
     "Timings",
+    "ToolCallError",
     "ToolError",
     "ToolSpec",
     "Unison",
@@ -96,7 +103,15 @@ def test_import_loads_nothing_heavy() -> None:
 
 def test_language_of_tasks_loads_no_model_library() -> None:
     lower = ("errors", "media", "tasks", "packs", "replay", "result", "negotiate", "schema")
-    upper = ("weights", "planning.grammar", "planning.planner", "router", "agent", "cli")
+    upper = (
+        "weights",
+        "planning.grammar",
+        "planning.planner",
+        "router",
+        "agent",
+        "cli",
+        "functions",
+    )
     statement = "import " + ", ".join(f"unison_agent.{module}" for module in (*lower, *upper))
     assert not imported(statement) & {"torch", "diffusers", "transformers", "peft"}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from unison_agent.agent import Planned, Unison
+    from unison_agent.artifacts import ArtifactInfo, ArtifactStore
     from unison_agent.custom.tool import (
         CustomTool,
         ImageHandle,
@@ -30,17 +31,20 @@ if TYPE_CHECKING:
         PlanningError,
         RequestError,
         RunCancelledError,
+        ToolCallError,
         ToolError,
         UnisonError,
         UnknownProfileError,
         UnsupportedMediaError,
         WeightsError,
     )
+    from unison_agent.functions import CallError, CallResult, MediaPolicy
     from unison_agent.media import Image, MediaSet, Video
     from unison_agent.packs import Pack, ToolSpec, load_pack
     from unison_agent.progress import Progress, ProgressEvent
     from unison_agent.replay import Record
     from unison_agent.result import Artifact, Result, StepResult, Timings
+    from unison_agent.session import Session
     from unison_agent.tasks import TASKS, Adjustment, CustomCall, Granted, Plan, Request, TaskCall
 
     __version__: str
@@ -49,6 +53,10 @@ __all__ = [
     "TASKS",
     "Adjustment",
     "Artifact",
+    "ArtifactInfo",
+    "ArtifactStore",
+    "CallError",
+    "CallResult",
     "ConnectorMismatchError",
     "CustomCall",
     "CustomTool",
@@ -60,6 +68,7 @@ __all__ = [
     "MediaError",
     "MediaHandle",
     "MediaLimitError",
+    "MediaPolicy",
     "MediaSet",
     "MissingDependencyError",
     "MissingInputError",
@@ -77,10 +86,12 @@ __all__ = [
     "RequestError",
     "Result",
     "RunCancelledError",
+    "Session",
     "Stated",
     "StepResult",
     "TaskCall",
     "Timings",
+    "ToolCallError",
     "ToolError",
     "ToolSpec",
     "Unison",
@@ -102,6 +113,12 @@ _HOME = {
         ("CustomTool", "ImageHandle", "MediaHandle", "Stated", "VideoHandle", "custom_tool"),
         "custom.tool",
     ),
+    "ArtifactInfo": "artifacts",
+    "ArtifactStore": "artifacts",
+    "CallError": "functions",
+    "CallResult": "functions",
+    "MediaPolicy": "functions",
+    "Session": "session",
     "Image": "media",
     "MediaSet": "media",
     "Video": "media",

@@ -5,25 +5,25 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, get_args
 
+from unison_agent.artifacts import ArtifactStore
 from unison_agent.custom.tool import CustomTool
-from unison_agent.errors import RequestError, WeightsError
+from unison_agent.errors import RequestError
 from unison_agent.forecast import Forecast, forecast
+from unison_agent.functions import FunctionCalling
 from unison_agent.media import MediaSet, MediaSource
-from unison_agent.opening import load_calibration, load_understanding, weights_folder
+from unison_agent.opening import LazyWriter, load_calibration, load_understanding, open_tools
 from unison_agent.packs import load_pack
-from unison_agent.pipelines import PipelineStore
 from unison_agent.planned import Planned
 from unison_agent.planning.planner import Planner, ask_if_unsure, make_request
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.result import Result, Timings
-from unison_agent.router import AnswerTool, GenerationTool, Lazy, Router, StageClock, Tool
-from unison_agent.specs import ConnectorSpec, Pack, ToolSpec
+from unison_agent.router import Lazy, Router, StageClock
+from unison_agent.session import Session
+from unison_agent.specs import ToolSpec
 from unison_agent.tasks import Mode, Plan, Request
 
 if TYPE_CHECKING:
-    from unison_agent.decoding import Turn, Written
     from unison_agent.planning.outlines_writer import OutlinesModel
-    from unison_agent.vlm import UnderstandingModel
 
 
 class Plans(Protocol):
@@ -38,7 +38,7 @@ class Plans(Protocol):
         ...
 
 
-class Unison:
+class Unison(FunctionCalling):
     """Text and media in; pictures, clips and answers out. Safe to call from threads.
 
     Args:
@@ -46,6 +46,7 @@ class Unison:
         router: Runs plans.
         load: Loads what the planner needs; called before each planning, and tells how far it is.
         progress: Listens where a call names no listener of its own.
+        artifacts: Where what is made is kept for later calls; a store of its own when left out.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class Unison:
         *,
         load: Callable[[Progress], object] | None = None,
         progress: Progress = silent,
+        artifacts: ArtifactStore | None = None,
     ) -> None:
+        super().__init__(artifacts)
         self._planner = planner
         self._router = router
         self._load = load
@@ -92,14 +95,16 @@ class Unison:
         """
         pack = load_pack(profile)
         understanding = Lazy(lambda listener: load_understanding(pack.understanding, listener))
-        made = _tools(pack, understanding, device, None if connector is None else Path(connector))
+        made = open_tools(
+            pack, understanding, device, None if connector is None else Path(connector)
+        )
         router = Router(made, custom=tools, profile=pack.profile)
         if planner is not None:
             from unison_agent.planning.outlines_writer import OutlinesPlanner
 
             return cls(OutlinesPlanner(planner, tools), router, progress=progress)
         calibration = load_calibration(pack.understanding)
-        planning = Planner(_Writer(understanding), calibration, tools=tools)
+        planning = Planner(LazyWriter(understanding), calibration, tools=tools)
         return cls(planning, router, load=understanding, progress=progress)
 
     @property
@@ -107,8 +112,7 @@ class Unison:
         """The name of the profile."""
         return self._router.profile
 
-    def tools(self) -> tuple[ToolSpec, ...]:
-        """Return what can be done: the tools with their tasks, limits and defaults."""
+    def _specs(self) -> tuple[ToolSpec, ...]:
         return self._router.tools
 
     def custom_tools(self) -> tuple[CustomTool, ...]:
@@ -224,11 +228,24 @@ class Unison:
             GenerationError: A model failed, or made something else than was granted.
             RunCancelledError: Raised by `progress`.
         """
+        result = self._run(request, MediaSet.of(media), mode=mode, seed=seed, progress=progress)
+        self.artifacts.keep_outputs(result)
+        return result
+
+    def _run(
+        self,
+        request: str | Planned | Plan,
+        media: MediaSet,
+        *,
+        mode: Mode,
+        seed: int | None,
+        progress: Progress | None,
+    ) -> Result:
         if mode not in get_args(Mode):
             msg = f"mode must be one of {', '.join(get_args(Mode))}, got {mode!r}."
             raise RequestError(msg)
         listener = progress or self._progress
-        planned = self._as_planned(request, MediaSet.of(media), listener)
+        planned = self._as_planned(request, media, listener)
         result = self._router.run(
             planned.plan, planned.media, progress=listener, mode=mode, seed=seed or 0
         )
@@ -270,52 +287,12 @@ class Unison:
         granted = self._router.grants(planned.plan, planned.media, mode=mode, seed=seed or 0)
         return forecast(planned.plan, granted, self._router.tools)
 
-
-class _Writer:
-    """The understanding model as the planner's writer, loaded at first need."""
-
-    def __init__(self, understanding: "Lazy[UnderstandingModel]") -> None:
-        self._understanding = understanding
-
-    def write(
-        self, prompt: str, grammar: str, *, copy_from: str = "", max_new_tokens: int
-    ) -> "Written":
-        return self._understanding().write(
-            prompt, grammar, copy_from=copy_from, max_new_tokens=max_new_tokens
+    def session(self) -> Session:
+        """Return a session: turns about the same pictures, where "now make it blue" is understood."""
+        return Session(
+            self.plan,
+            self._run,
+            artifacts=self.artifacts,
+            specs=self.tools(),
+            custom=self.custom_tools(),
         )
-
-    def write_batch(self, turns: "Sequence[Turn]", *, max_new_tokens: int) -> "list[Written]":
-        return self._understanding().write_batch(turns, max_new_tokens=max_new_tokens)
-
-
-def _tools(
-    pack: Pack,
-    understanding: "Lazy[UnderstandingModel]",
-    device: str | None,
-    connector: Path | None,
-) -> tuple[Tool, ...]:
-    if connector is not None and (connector.suffix != ".safetensors" or not connector.is_file()):
-        msg = f"There is no connector at {connector}; expected a .safetensors file."
-        raise WeightsError(msg, hint="Name the file that training wrote.")
-    pipelines = PipelineStore(device=device)
-    shipped = weights_folder(pack.understanding)
-    tools: list[Tool] = []
-    for spec in pack.tools:
-        match spec.adapter:
-            case "answer":
-                tools.append(AnswerTool(spec, understanding))
-            case "video":
-                folder = shipped
-                if connector is not None:
-                    folder = connector.parent
-                    own = ConnectorSpec.model_construct(file=connector.name, required=True)
-                    spec = spec.model_copy(update={"connector": own})
-                tools.append(
-                    GenerationTool(
-                        spec,
-                        pipelines=pipelines,
-                        understanding=understanding,
-                        weights_folder=folder,
-                    )
-                )
-    return tuple(tools)

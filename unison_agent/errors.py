@@ -5,7 +5,8 @@
     UnisonError
     ├── RequestError                the request, or a call made from it, cannot be carried out as it stands
     │   ├── MissingInputError         something must be attached or said first (carries slot and question)
-    │   └── NegotiationError          strict or ask mode, or an absurd value (carries the adjustments)
+    │   ├── NegotiationError          strict or ask mode, or an absurd value (carries the adjustments)
+    │   └── ToolCallError             a tool call names no tool or argument that there is, or has a wrong value
     ├── MediaError                  an attachment cannot be used
     │   ├── UnsupportedMediaError     not a container, codec or type that is allowed
     │   └── MediaLimitError           too many bytes, pixels, frames or seconds
@@ -78,8 +79,42 @@ class NegotiationError(RequestError):
         self.changes = changes
 
 
+class ToolCallError(RequestError):
+    """What another model asked for is no call of a tool that there is.
+
+    Args:
+        message: What is wrong, and where.
+        field: The argument, e.g. ``"width"`` or ``"references[0]"``; None when it is the call itself.
+        got: What it was, shortened.
+        allowed: What it may be, in words.
+        nearest: What may have been meant, the likeliest first.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        got: str | None = None,
+        allowed: str | None = None,
+        nearest: tuple[str | float, ...] = (),
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.field = field
+        self.got = got
+        self.allowed = allowed
+        self.nearest = nearest
+
+
 class MediaError(UnisonError, ValueError):
-    """An attachment cannot be used."""
+    """An attachment cannot be used.
+
+    Attributes:
+        field: The argument of a tool call in which it was given; None elsewhere.
+    """
+
+    field: str | None = None
 
 
 class UnsupportedMediaError(MediaError):

@@ -1,21 +1,20 @@
 """The commands; what they do is done below, here it is asked for and told."""
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
-from unison_agent.cli import evaluate_tasks, files, show
+from unison_agent.cli import evaluate_tasks, files, functions, show, upkeep
 from unison_agent.cli.bars import Bars
 from unison_agent.cli.evaluate import evaluate
 from unison_agent.cli.options import Debug, Json, Media, Profile, Quiet, Text, Tools
 from unison_agent.cli.planning_files import plan_file
 from unison_agent.cli.telling import stderr, stdout, told
-from unison_agent.errors import NegotiationError, RequestError
+from unison_agent.errors import NegotiationError
+from unison_agent.functions import MediaPolicy
 from unison_agent.media import Kind, MediaSet
 from unison_agent.progress import Progress
 from unison_agent.tasks import Mode
@@ -169,66 +168,50 @@ def plan(
 
 @app.command()
 @told
-def tools(json: Json = False, profile: Profile = "nano", debug: Debug = False) -> None:
-    """List the tools of a profile, their tasks and their limits."""
-    del debug
-    from unison_agent.packs import load_pack
-
-    pack = load_pack(profile)
-    if json:
-        typer.echo(pack.model_dump_json(indent=2, exclude_none=True))
-        return
-    stdout().print(f"[bold]{pack.profile}[/]: {escape(pack.description)}")
-    Console().print(show.tools_table(pack.tools))
-
-
-@app.command()
-@told
-def schema(
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail on drift.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The folder to write.")] = None,
+def call(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="One of the tools of `tools`.")],
+    arguments: Annotated[
+        str, typer.Argument(metavar="JSON|-", help="Its arguments; - reads standard input.")
+    ] = "{}",
+    media: Media = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Where the call names none.")] = None,
+    mode: Annotated[Mode, typer.Option(help="When a stated value is not possible.")] = "nearest",
+    allow_urls: Annotated[
+        bool, typer.Option("--allow-urls", help="Fetch media from public https addresses.")
+    ] = False,
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder below which media may be named; repeat it for several."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    profile: Profile = "nano",
+    tool: Tools = None,
     debug: Debug = False,
 ) -> None:
-    """Write the JSON Schemas of all wire types, or check that they are up to date."""
-    del debug
-    from unison_agent._resources import data
-    from unison_agent.schema import drift, write
+    """Carry out one call of a tool, as another model would make it."""
+    if out is not None:
+        files.check_out(out, overwrite=overwrite)
+    given = typer.get_text_stream("stdin").read() if arguments == "-" else arguments
+    with Bars(stderr(), shown=not quiet) as bars:
+        done = open_unison(profile, bars, tool or ()).call(
+            name,
+            given,
+            media=MediaSet.of(media or []),
+            mode=mode,
+            seed=seed,
+            policy=MediaPolicy(allow_urls=allow_urls, roots=tuple(root or ())),
+            raise_errors=debug,
+            progress=bars,
+        )
+    functions.tell(done, out, overwrite=overwrite, json=json, quiet=quiet)
 
-    if not check:
-        folder = Path(str(data("schemas"))) if out is None else out
-        write(folder)
-        stdout().print(f"[bold green]saved[/] {escape(str(folder))}")
-        return
-    different = drift()
-    for name in different:
-        stderr().print(f"[bold red]drift[/]: {name} differs from the models.")
-    if different:
-        raise typer.Exit(1)
-    stdout().print("The schemas match the models.")
 
-
-@app.command()
-@told
-def pull(
-    profile: Annotated[str, typer.Argument(help="The profile whose weights to fetch.")] = "nano",
-    force: Annotated[bool, typer.Option("--force", help="Fetch again what is cached.")] = False,
-    debug: Debug = False,
-) -> None:
-    """Fetch and check the weights of a profile, so that everything works offline afterwards."""
-    del debug
-    from unison_agent.compose import base_folder
-    from unison_agent.packs import load_pack
-    from unison_agent.weights import fetch_base
-
-    pack = load_pack(profile)
-    if pack.understanding.source != "nano":
-        msg = f"The weights of {profile!r} come from the hub and are fetched when first used."
-        raise RequestError(msg, hint="Set HF_HOME to choose where they go.")
-    with Bars(stderr()) as bars:
-        # Without the models extra the file is fetched, and dequantized when it is first used.
-        fetch = fetch_base if importlib.util.find_spec("transformers") is None else base_folder
-        path = fetch(bars, force=force)
-    stdout().print(f"[bold green]ready[/] {escape(str(path))}")
+app.command()(functions.tools)
+app.command()(upkeep.schema)
+app.command()(upkeep.pull)
 
 
 @app.command()

@@ -1,0 +1,82 @@
+"""The tools and the results of calls, told on the command line; it calls nothing."""
+
+import json as json_text
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from unison_agent.cli import files, show
+from unison_agent.cli.options import Debug, Json, Profile, Tools
+from unison_agent.cli.telling import stderr, stdout, told
+from unison_agent.functions import CallError, CallResult, Format, Granularity
+
+
+@told
+def tools(
+    format: Annotated[
+        Format | None,
+        typer.Option(help="Print them as the tools of an API, for another model to call."),
+    ] = None,
+    granularity: Annotated[
+        Granularity,
+        typer.Option(help="With --format: one tool that plans by itself, one a task, or both."),
+    ] = "tasks",
+    json: Json = False,
+    profile: Profile = "nano",
+    tool: Tools = None,
+    debug: Debug = False,
+) -> None:
+    """List the tools of a profile, their tasks and their limits."""
+    del debug
+    from unison_agent.custom.finding import find_tools
+    from unison_agent.functions import functions, in_format
+    from unison_agent.packs import load_pack
+
+    pack = load_pack(profile)
+    if format is not None:
+        known = functions(pack.tools, find_tools(tool or ()), granularity)
+        listed = [in_format(function, format) for function in known]
+        typer.echo(json_text.dumps(listed, indent=2, ensure_ascii=False))
+        return
+    if json:
+        typer.echo(pack.model_dump_json(indent=2, exclude_none=True))
+        return
+    stdout().print(f"[bold]{pack.profile}[/]: {escape(pack.description)}")
+    Console().print(show.tools_table(pack.tools))
+
+
+def tell(done: CallResult, out: Path | None, *, overwrite: bool, json: bool, quiet: bool) -> None:
+    """Save what a call made, and tell it; an error is told with exit code 1.
+
+    Raises:
+        OutputError: What was made cannot be written.
+    """
+    if done.result is None:
+        if json:
+            typer.echo(done.to_json())
+        if done.error is not None and not json:
+            _tell_error(done.error)
+        raise typer.Exit(1)
+    saved = files.save(done.result, out, overwrite=overwrite)
+    console = stderr() if json else stdout()
+    if json:
+        typer.echo(done.to_json())
+    elif quiet:
+        typer.echo("\n".join(map(str, saved)) if saved else done.text or "")
+        return
+    elif done.text is not None:
+        typer.echo(done.text)
+    if done.report.adjustments and not json:
+        console.print(show.adjustments_table(done.report.adjustments))
+    for line in show.saved_lines(saved):
+        console.print(line)
+
+
+def _tell_error(error: CallError) -> None:
+    console = stderr()
+    console.print(f"[bold red]error[/]: {escape(error.message)}")
+    if error.hint is not None:
+        console.print(f"[dim]{escape(error.hint)}[/]")

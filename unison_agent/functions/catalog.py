@@ -1,0 +1,282 @@
+"""The functions that another model can call, each with one JSON Schema (2020-12); it knows no dialect of it.
+
+A schema here is closed and whole: no ``$ref``, no ``default``, no null (what is unstated is left out), and
+``x-media`` on every string that stands for a picture or a clip.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, TypeAlias, cast
+
+from pydantic import TypeAdapter
+
+from unison_agent.custom.schema import Schema, may_be_null
+from unison_agent.custom.tool import CustomTool
+from unison_agent.errors import RequestError, ToolError
+from unison_agent.specs import Limits, ToolSpec
+from unison_agent.tasks import TASK_MODELS, TASKS, Handle, Task
+
+Granularity = Literal["one", "tasks", "both"]
+JsonSchema: TypeAlias = dict[str, object]
+
+WHOLE = "unison"
+"""The function that takes a request in words."""
+MEDIA = "media"
+"""The argument that lists media where a task has no roles for them."""
+MOST_MEDIA = 16
+_HOW_MEDIA = 'A handle from an earlier result (such as "image-3f2a9c1b7d4e") or from the user'
+_KIND = {"image": "an image", "video": "a video", "any": "an image or a video"}
+_MEANING = {
+    "prompt": "What to make or to change, in words.",
+    "question": "What to answer.",
+    "negative_prompt": "What must not be seen.",
+    "width": "Pixels.",
+    "height": "Pixels.",
+    "resolution": 'Lines, such as "480p"; instead of width and height.',
+    "aspect_ratio": 'Such as "16:9", or "square", "portrait", "landscape".',
+    "seed": "The same seed makes the same picture again.",
+    "steps": "Denoising steps; more are slower and finer.",
+    "guidance_scale": "How closely the prompt is followed.",
+    "num_outputs": "How many to make.",
+    "num_frames": "Frames of the clip.",
+    "duration_seconds": "Length of the clip in seconds.",
+    "fps": "Frames a second.",
+    "source": "What to change",
+    "mask": "Where to change it: white is changed, black is kept",
+    "target": "The thing to change, in one to three words; needed where there is no mask.",
+    "control": "What gives the structure to follow",
+    "control_type": "Which structure of it to follow.",
+    "references": "The subject that the new picture or clip shows",
+    "first_frame": "What the clip starts from; first_frame, last_frame or both are needed",
+    "last_frame": "What the clip ends with; first_frame, last_frame or both are needed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One thing that can be called.
+
+    Attributes:
+        name: What a call names it.
+        description: What it does, in a sentence or two.
+        schema: JSON Schema of its arguments. Do not change it in place.
+        task: The task it stands for; None for the whole agent and for custom tools.
+    """
+
+    name: str
+    description: str
+    schema: JsonSchema
+    task: Task | None = None
+
+    @property
+    def arguments(self) -> Mapping[str, JsonSchema]:
+        """The schema of each argument by its name."""
+        return cast("Mapping[str, JsonSchema]", self.schema["properties"])
+
+    @property
+    def required(self) -> Sequence[str]:
+        """The arguments that must be given."""
+        return cast("Sequence[str]", self.schema["required"])
+
+
+def functions(
+    tools: Iterable[ToolSpec],
+    custom: Iterable[CustomTool] = (),
+    granularity: Granularity = "tasks",
+) -> tuple[Function, ...]:
+    """Return what can be called, in an order that never changes.
+
+    Args:
+        tools: Those of a profile.
+        custom: The user's own, after the tasks.
+        granularity: ``"one"`` function that plans by itself, one for each of the ``"tasks"``, or ``"both"``.
+
+    Raises:
+        RequestError: No such granularity.
+        ToolError: A custom tool has the name of the whole agent.
+    """
+    if granularity not in ("one", "tasks", "both"):
+        msg = f"granularity must be one, tasks or both, got {granularity!r}."
+        raise RequestError(msg)
+    serving: dict[Task, ToolSpec] = {task: spec for spec in tools for task in spec.tasks}
+    own = tuple(custom)
+    if any(tool.name == WHOLE for tool in own):
+        msg = f"A custom tool is named {WHOLE}, which is the name of the whole agent."
+        raise ToolError(msg, hint="Pass another name= to custom_tool.")
+    found: list[Function] = []
+    if granularity != "tasks":
+        found.append(_whole(serving, own))
+    if granularity != "one":
+        found += [_task(task, serving[task].limits) for task in TASKS if task in serving]
+        found += [Function(tool.name, tool.description, plain(tool.schema)) for tool in own]
+    return tuple(found)
+
+
+def plain(schema: Schema) -> JsonSchema:
+    """Return a schema whole and closed: references put in place, no defaults, no titles, no null."""
+    return _plain(schema, schema)
+
+
+def _plain(schema: Schema, root: Schema) -> JsonSchema:
+    while isinstance(reference := schema.get("$ref"), str):
+        found = root
+        for part in reference.removeprefix("#/").split("/"):
+            found = cast("Schema", found[part])
+        schema = {**found, **{k: v for k, v in schema.items() if k != "$ref"}}
+    for union in ("anyOf", "allOf"):
+        options = schema.get(union)
+        if isinstance(options, list):
+            kept = [one for one in cast("list[Schema]", options) if one != {"type": "null"}]
+            if len(kept) == 1:
+                rest = {name: value for name, value in schema.items() if name != union}
+                return _plain({**kept[0], **rest}, root)
+            schema = {**schema, union: kept}
+    whole: JsonSchema = {}
+    for key, value in schema.items():
+        match key:
+            case "$defs" | "definitions" | "$schema" | "$id" | "$comment" | "title" | "default":
+                pass
+            case "x-stated" | "deprecated" | "readOnly" | "writeOnly" | "additionalProperties":
+                pass
+            case "properties":
+                named = cast("Mapping[str, Schema]", value)
+                whole[key] = {name: _plain(one, root) for name, one in named.items()}
+            case "items":
+                whole[key] = _plain(cast("Schema", value), root)
+            case "anyOf" | "allOf":
+                whole[key] = [_plain(one, root) for one in cast("list[Schema]", value)]
+            case "type" if isinstance(value, list):
+                whole[key] = next(one for one in cast("list[object]", value) if one != "null")
+            case "enum":
+                whole[key] = [one for one in cast("list[object]", value) if one is not None]
+            case "const":
+                whole["enum"] = [value]
+            case _:
+                whole[key] = value
+    words = cast("list[object]", whole.get("enum", []))
+    if words and "type" not in whole and all(isinstance(one, str) for one in words):
+        whole["type"] = "string"
+    if "x-media" in whole:
+        said = whole.get("description") or f"{_KIND[str(whole['x-media'])].capitalize()}."
+        whole["description"] = f"{said} {_HOW_MEDIA}."
+    if whole.get("type") == "object":
+        whole.setdefault("properties", {})
+        nullable = _nullable(schema)
+        required = cast("Sequence[str]", schema.get("required") or ())
+        whole["required"] = [name for name in required if name not in nullable]
+        whole["additionalProperties"] = False
+    return whole
+
+
+def _nullable(schema: Schema) -> set[str]:
+    """Return the arguments that may be null, which are left out instead, also where they are required."""
+    named = cast("Mapping[str, object]", schema.get("properties") or {})
+    return {name for name, one in named.items() if may_be_null(one)}
+
+
+def medium(kind: str, meaning: str = "") -> JsonSchema:
+    """Return the schema of an argument that stands for a picture or a clip."""
+    said = f"{meaning}: {_KIND[kind]}." if meaning else f"{_KIND[kind].capitalize()}."
+    return {"type": "string", "description": f"{said} {_HOW_MEDIA}.", "x-media": kind}
+
+
+def _media(kind: str, least: int, meaning: str) -> JsonSchema:
+    listed: JsonSchema = {"type": "array", "description": meaning, "items": medium(kind)}
+    return {**listed, "minItems": least, "maxItems": MOST_MEDIA}
+
+
+def _whole(serving: Mapping[Task, ToolSpec], custom: Sequence[CustomTool]) -> Function:
+    can = ", ".join(task.replace("_", " ") for task in TASKS if task in serving)
+    more = f", {', '.join(tool.name.replace('_', ' ') for tool in custom)}" if custom else ""
+    description = (
+        "Understands, makes and changes images and short videos. Say what you want in one sentence; "
+        f"it plans the steps itself. It can do: {can}{more}."
+    )
+    request: JsonSchema = {
+        "type": "string",
+        "description": "What you want, in the user's words, with every size, number and name they gave.",
+        "minLength": 1,
+        "maxLength": 8192,
+    }
+    media = _media("any", 0, "What the request is about, in the order in which it is spoken of.")
+    return Function(WHOLE, description, _closed({"request": request, MEDIA: media}, ["request"]))
+
+
+@cache  # slow to make, and every call needs them all
+def _model_schema(task: Task) -> JsonSchema:
+    return plain(TASK_MODELS[task].model_json_schema())
+
+
+def _task(task: Task, limits: Limits | None) -> Function:
+    raw = _model_schema(task)
+    properties = cast("dict[str, JsonSchema]", raw["properties"])
+    required = [name for name in cast("list[str]", raw["required"]) if name != "task"]
+    arguments: dict[str, JsonSchema] = {}
+    for name, schema in properties.items():
+        if name == "task":
+            continue
+        said = _MEANING.get(name, "")
+        items = cast("JsonSchema", schema.get("items") or {})
+        if schema.get("pattern") == _HANDLE_PATTERN:
+            arguments[name] = medium(_role_kind(task, name), said)
+        elif items.get("pattern") == _HANDLE_PATTERN:
+            most = MOST_MEDIA if limits is None else limits.references
+            roles = _media(_role_kind(task, name), 1, f"{said}.")
+            arguments[name] = {**roles, "maxItems": max(1, most)}
+        else:
+            arguments[name] = {**schema, **({"description": said} if said else {})}
+    if task in ("image_understanding", "video_understanding"):
+        kind = "image" if task == "image_understanding" else "any"
+        arguments[MEDIA] = _media(kind, 1, "What the question is about.")
+        required.append(MEDIA)
+    if limits is not None:
+        _tell_limits(arguments, limits)
+    description = " ".join((TASK_MODELS[task].__doc__ or task).split())
+    return Function(task, description, _closed(arguments, required), task)
+
+
+def _role_kind(task: Task, role: str) -> str:
+    if role == "mask":
+        return "any" if task == "video_editing" else "image"
+    clips = role in ("source", "control") and task.startswith("video_")
+    return "video" if clips else "image"
+
+
+def _tell_limits(arguments: dict[str, JsonSchema], limits: Limits) -> None:
+    """Say what the tool can really do; who asks for another number gets the nearest that it can."""
+    pairs: dict[str, tuple[float, float]] = {
+        "width": limits.width,
+        "height": limits.height,
+        "steps": limits.steps,
+        "guidance_scale": limits.guidance_scale,
+        "num_outputs": (1, limits.num_outputs),
+    }
+    if limits.num_frames is not None and limits.fps is not None:
+        pairs |= {"num_frames": limits.num_frames, "fps": limits.fps}
+    for name, (least, most) in pairs.items():
+        if name in arguments:
+            can = f"{least:g}" if least == most else f"{least:g} to {most:g}"
+            if name in ("width", "height") and limits.multiple_of > 1 and least != most:
+                can += f" in steps of {limits.multiple_of}"
+            arguments[name]["description"] = (
+                f"{arguments[name]['description']} Possible here: {can}."
+            )
+    if "control_type" in arguments:
+        arguments["control_type"]["enum"] = list(limits.control_types)
+
+
+def _closed(properties: Mapping[str, JsonSchema], required: Sequence[str]) -> JsonSchema:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def _handle_pattern() -> str:
+    return cast("str", TypeAdapter[str](Handle).json_schema()["pattern"])
+
+
+_HANDLE_PATTERN = _handle_pattern()
