@@ -9,6 +9,7 @@ from unison_agent import pixels
 from unison_agent.evaluation import judge
 from unison_agent.scenes import examples, held_out, sprites, words, world
 from unison_agent.scenes.world import Scene
+from unison_agent.tasks import GenerationTask
 
 
 def star(**changes: object) -> Scene:
@@ -38,7 +39,11 @@ def test_things_move_as_they_say() -> None:
 
 
 def test_a_clip_starts_where_the_words_say_and_ends_there_if_its_last_frame_is_given() -> None:
-    for task, detail, frame in (("text_to_video", "", 0), ("image_to_video", "last", -1)):
+    cases: list[tuple[GenerationTask, str, int]] = [
+        ("text_to_video", "", 0),
+        ("image_to_video", "last", -1),
+    ]
+    for task, detail, frame in cases:
         said = examples.Wording("", star(), detail=detail)
         drawn = examples.drawing(task, said, random.Random(1), 17)
         middle = judge.center(drawn.target[frame])

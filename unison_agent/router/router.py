@@ -137,7 +137,7 @@ class Router:
             RequestError: A step's media or task do not fit.
             NegotiationError: A value would have to change, and `mode` forbids it.
         """
-        tasks = [call.task for call in plan.steps if not isinstance(call, CustomCall)]
+        tasks: list[Task] = [c.task for c in plan.steps if not isinstance(c, CustomCall)]
         serving = {task: self._tool(task).spec for task in tasks}
         return grants(plan, media, serving, self._custom, mode=mode, seed=seed)
 

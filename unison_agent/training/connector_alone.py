@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from unison_agent.connector import Connector, Contract, Resampler, Shape
 from unison_agent.conversation import READ_TEMPLATE_SHA256
-from unison_agent.errors import PackError
+from unison_agent.errors import RequestError
 from unison_agent.opening import load_understanding
 from unison_agent.packs import load_pack
 from unison_agent.pipelines import PipelineStore
@@ -59,12 +59,12 @@ def open_models(profile: str, progress: Progress) -> tuple[UnderstandingModel, F
     """Load both models of a profile.
 
     Raises:
-        PackError: The profile has no tool with a pipeline.
+        RequestError: The profile has no tool with a pipeline.
     """
     pack = load_pack(profile)
     specs = [tool.pipeline for tool in pack.tools if tool.pipeline is not None]
     if not specs:
-        raise PackError(f"{pack.profile} has no tool with a pipeline to train a connector for.")
+        raise RequestError(f"{pack.profile} has no tool with a pipeline to train a connector for.")
     pipeline = PipelineStore().get(specs[0], progress)
     return load_understanding(pack.understanding, progress), FrozenVace(pipeline)
 
