@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import atan2, cos, hypot, pi, sin
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 _DETECTOR_SIDE, _CROP_SIDE = 224, 256
 _STRIDES = ((8, 2), (16, 2), (32, 6))  # pixels of a cell, and guesses made in each
@@ -83,7 +84,7 @@ class Person:
 
     def body(self, size: tuple[int, int]) -> Body:
         """Return the joints that are seen within a frame of `size`; the neck is the middle of the shoulders."""
-        inside = ((self.points >= 0) & (self.points < size)).all(-1)
+        inside: Mask = ((self.points >= 0) & (self.points < np.float32(size))).all(-1)
         seen: dict[Joint, tuple[float, float]] = {
             joint: (float(self.points[i, 0]), float(self.points[i, 1]))
             for joint, i in _JOINTS.items()
@@ -133,7 +134,7 @@ class BlazePose:
         left, top = (_DETECTOR_SIDE - size[0]) // 2, (_DETECTOR_SIDE - size[1]) // 2
         square = Image.new("RGB", (_DETECTOR_SIDE, _DETECTOR_SIDE))
         square.paste(frame.convert("RGB").resize(size, Image.Resampling.BILINEAR), (left, top))
-        raw, scores = self._detector.run(np.asarray(square, np.float32) / 127.5 - 1)
+        raw, scores = self._detector.run(np.asarray(square, np.float32) / np.float32(127.5) - 1)
         likely = 1 / (1 + np.exp(-np.clip(scores[0, :, 0], -80, 80)))
         # A guess says, seen from its cell: a box, the middle of the hips, and a point a body's radius off.
         points = (raw[0, :, 4:8].reshape(-1, 2, 2) + self._cells[:, None]) - (left, top)
@@ -158,7 +159,7 @@ class BlazePose:
             (a, -b, corner[0], b, a, corner[1]),
             Image.Resampling.BILINEAR,
         )
-        raw, present, *_ = self._landmarks.run(np.asarray(turned, np.float32) / 255)
+        raw, present, *_ = self._landmarks.run(np.asarray(turned, np.float32) / np.float32(255))
         if present.item() < _PRESENT:
             return None
         # 39 points of x, y, depth, visibility and presence; the last four are of no use here.
@@ -194,6 +195,29 @@ def pose_maps(network: BlazePose) -> "Callable[[Sequence[Picture]], list[Picture
     return draw
 
 
+class _Tensor(TypedDict):
+    """The part of a tensor's description that is needed."""
+
+    name: str
+    index: int
+
+
+class _Interpreter(Protocol):
+    """The part of ai-edge-litert that is needed."""
+
+    def allocate_tensors(self) -> None: ...
+
+    def get_input_details(self) -> list[_Tensor]: ...
+
+    def get_output_details(self) -> list[_Tensor]: ...
+
+    def set_tensor(self, index: int, value: Floats, /) -> None: ...
+
+    def get_tensor(self, index: int, /) -> Floats: ...
+
+    def invoke(self) -> None: ...
+
+
 class _Network:
     """A .tflite file, run on the CPU."""
 
@@ -203,7 +227,8 @@ class _Network:
         except ImportError as error:
             raise MissingDependencyError("ai-edge-litert", extra="control") from error
         try:
-            self._interpreter = Interpreter(str(path), num_threads=1)
+            interpreter = Interpreter(str(path), num_threads=1)
+            self._interpreter = cast("_Interpreter", interpreter)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             msg = f"{path} is no network that can be run: {error}."

@@ -46,12 +46,11 @@ def canny(picture: NDArray[np.uint8]) -> Mask:
     padded = np.pad(smooth, ((1, 1), (1, 1), (0, 0)), mode="edge")
     dx = (padded[1:-1, 2:] - padded[1:-1, :-2]) / 2
     dy = (padded[2:, 1:-1] - padded[:-2, 1:-1]) / 2
-    strength = np.hypot(dx, dy)
-    most = strength.argmax(-1)[..., None]
-    dx, dy, strength = (np.take_along_axis(v, most, -1)[..., 0] for v in (dx, dy, strength))
+    most = np.hypot(dx, dy).argmax(-1)[..., None]
+    dx, dy = (np.take_along_axis(v, most, -1)[..., 0].astype(np.float32) for v in (dx, dy))
     # A step of height h, smoothed, has the slope h / (sigma sqrt(2 pi)); differences over two pixels lose
     # some of it where sigma is small.
-    step = strength * np.float32(sqrt(2 * pi * (sigma**2 + 1 / 3)))
+    step = (np.hypot(dx, dy) * sqrt(2 * pi * (sigma**2 + 1 / 3))).astype(np.float32)
     return connected(ridges(step, dx, dy), step, _WEAK_STEP, _STRONG_STEP)
 
 

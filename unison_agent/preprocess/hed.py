@@ -128,7 +128,7 @@ def edge_likelihood(network: Hed, frame: "Picture") -> Floats:
     scale = min(max(shorter, least), most) / shorter
     size = (max(16, round(frame.width * scale)), max(16, round(frame.height * scale)))
     seen = frame.convert("RGB").resize(size, Image.Resampling.BICUBIC)
-    pixels = torch.from_numpy(np.array(seen, np.float32)).permute(2, 0, 1)[None]
+    pixels = torch.as_tensor(np.array(seen, np.float32)).permute(2, 0, 1)[None]
     found = network(pixels.to(next(network.parameters()).device))[0, 0].float().cpu().numpy()
     likelihood = Image.fromarray(found).resize(frame.size, Image.Resampling.BILINEAR)
     return np.asarray(likelihood, np.float32)
@@ -165,7 +165,7 @@ def _fill(module: nn.Module, data: NDArray[np.uint8], place: Sequence[int], path
         if stop > data.size:
             msg = f"{path} is too short: {data.size} bytes, and a tensor ends at {stop}."
             raise WeightsError(msg, hint="Remove it, and it is fetched again.")
-        found.append(torch.from_numpy(np.array(data[start:stop]).view("<f4").reshape(shape)))
+        found.append(torch.as_tensor(np.array(data[start:stop]).view("<f4").reshape(shape)))
     module.weight.data = found[0].permute(3, 2, 0, 1).contiguous()
     assert module.bias is not None
     module.bias.data = found[1]

@@ -5,7 +5,7 @@ X. Qin et al., "U2-Net: Going Deeper with Nested U-Structure for Salient Object 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,18 @@ from unison_agent.errors import MissingDependencyError, WeightsError
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-_SIDE = 320
+_SIDE, _INPUT = 320, "input.1"
 _MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class _Session(Protocol):
+    """The part of onnxruntime that is needed."""
+
+    def run(
+        self, outputs: None, inputs: dict[str, NDArray[np.float32]], /
+    ) -> list[NDArray[np.float32]]:
+        """Return all outputs."""
+        ...
 
 
 class SalientObject:
@@ -36,13 +46,10 @@ class SalientObject:
             import onnxruntime
         except ImportError as error:
             raise MissingDependencyError("onnxruntime", extra="control") from error
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(
-                path, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # noqa: BLE001 (its errors have no common class but this)
+            session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+            self._session = cast("_Session", session)
+        except Exception as error:
             msg = f"{path} is no network that can be run: {error}."
             raise WeightsError(msg, hint="Remove it, and it is fetched again.") from error
 
@@ -50,9 +57,8 @@ class SalientObject:
         """Return how likely each pixel belongs to it, shape [height, width], 0 to 1."""
         small = frame.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
         pixels = (np.asarray(small, np.float32) / 255 - _MEAN) / _SPREAD
-        entry = self._session.get_inputs()[0].name
         batch = pixels.transpose(2, 0, 1)[None].astype(np.float32)
-        found = np.asarray(self._session.run(None, {entry: batch})[0], np.float32)[0, 0]
+        found = self._session.run(None, {_INPUT: batch})[0][0, 0]
         back = Image.fromarray(found).resize(frame.size, Image.Resampling.BILINEAR)
         return np.asarray(back, np.float32)
 

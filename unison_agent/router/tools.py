@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from unison_agent.adapters import Adapter, Output
 from unison_agent.adapters.answer import AnswerAdapter
+from unison_agent.adapters.controls import Followed, followed
 from unison_agent.adapters.video import WanVaceAdapter
 from unison_agent.conversation import READ_TEMPLATE_SHA256
 from unison_agent.errors import MissingDependencyError, RequestError, WeightsError
 from unison_agent.media import MediaSet, Medium
 from unison_agent.pipelines import LoadedPipeline, PipelineStore
+from unison_agent.preprocess.controls import ControlMaker
 from unison_agent.preprocess.target import ClipMasks, find_masks
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.replay import WeightHash
@@ -151,6 +153,7 @@ class GenerationTool:
         self._pipelines = pipelines
         self._understanding = understanding
         self._connector = Lazy(lambda progress: _load_connector(spec, weights_folder, progress))
+        self._controls = None if spec.preprocess is None else ControlMaker(spec.preprocess)
         self._used: dict[str, str] = {}
 
     def run(
@@ -158,13 +161,18 @@ class GenerationTool:
     ) -> Output:
         """Make what was granted; see `WanVaceAdapter.run`.
 
+        A control that is ordinary footage is made a map first, where the spec says by what.
+
         Raises:
+            RequestError: The media do not fit, or no map can be made of the control.
             ConnectorMismatchError: The connector was trained for other models.
             WeightsError: Weights are missing or damaged.
         """
         if not isinstance(call, Generation):
             msg = f"{self.spec.name} does not answer questions, got {call.task}."
             raise RequestError(msg)
+        ready = self._followed(call, granted, media, progress)
+        media = ready.media
         # ToolSpec has checked that a tool with the adapter "video" has a pipeline.
         pipeline = self._pipelines.get(cast("PipelineSpec", self.spec.pipeline), progress)
         self._used |= _weight_files(pipeline.hashes, "pipeline/")
@@ -175,6 +183,7 @@ class GenerationTool:
 
         adapter = WanVaceAdapter(pipeline, find)
         output = adapter.run(cast("TaskCall", call), granted, media, conditioning, progress)
+        output = replace(output, notes=(*ready.notes, *output.notes))
         domain = self.spec.domain
         # Other tasks get their things from media, and need not name them.
         if domain and isinstance(call, TextToImage | TextToVideo) and not domain.knows(call.prompt):
@@ -184,6 +193,16 @@ class GenerationTool:
     def weights(self) -> tuple[WeightHash, ...]:
         """Return the hashes of pipeline, connector and understanding model."""
         return _hashes(self._used)
+
+    def _followed(
+        self, call: Generation, granted: GrantedTask, media: MediaSet, progress: Progress
+    ) -> Followed:
+        if self._controls is None:
+            return Followed(media)
+        ready = followed(call, granted, media, self._controls, progress)
+        if ready.notes:
+            self._used |= {f"preprocess/{name}": sha for name, sha in self._controls.hashes.items()}
+        return ready
 
     def _condition(
         self, call: Generation, media: MediaSet, pipeline: LoadedPipeline, progress: Progress
