@@ -5,11 +5,13 @@ and so that what cannot be made is refused before a model is loaded.
 """
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from unison_agent.adapters import frames
+from unison_agent.adapters.frames import Pictures
 from unison_agent.media import Image, MediaSet, Video
-from unison_agent.preprocess.controls import ControlMaps
+from unison_agent.preprocess.controls import ControlMaps, Wanted
 from unison_agent.progress import Progress
 from unison_agent.tasks import (
     ControlType,
@@ -21,14 +23,20 @@ from unison_agent.tasks import (
     VideoControllableGeneration,
 )
 
+# Every twelfth frame of the first two seconds or so: what a clip is does not need all of it decoded. They are
+# looked at in their own size, for resizing blurs lines.
+_LOOKED_AT = (48, 12)
+
 
 class MapMaker(Protocol):
     """Makes control maps of ordinary footage."""
 
-    def make(
-        self, frames: frames.Pictures, control_type: ControlType | None, progress: Progress, /
-    ) -> ControlMaps:
-        """Return one map a frame; the frames themselves where they are maps."""
+    def look(self, frames: Pictures, control_type: ControlType | None, /) -> Wanted | None:
+        """Return which map is to be made of such footage; None when it is a map, or may be one."""
+        ...
+
+    def make(self, frames: Pictures, wanted: Wanted, progress: Progress, /) -> ControlMaps:
+        """Return one map a frame."""
         ...
 
 
@@ -57,17 +65,21 @@ def followed(
     """
     match call, granted:
         case ImageControllableGeneration(), GrantedImage():
-            shown = (frames.picture(media.image(call.control), (granted.width, granted.height)),)
+            image = media.image(call.control)
+            seen = maker.look([image.rgb()], call.control_type)
+            if seen is None:
+                return Followed(media)
+            shown = (frames.picture(image, (granted.width, granted.height)),)
+            made = maker.make(shown, seen, progress)
+            control = Image.from_pil(made.frames[0])
         case VideoControllableGeneration(), GrantedVideo():
-            size = (granted.width, granted.height)
-            shown = frames.clip(media.video(call.control), granted.num_frames, size)
+            video = media.video(call.control)
+            seen = maker.look(list(islice(video.frames(), 0, *_LOOKED_AT)), call.control_type)
+            if seen is None:
+                return Followed(media)
+            shown = frames.clip(video, granted.num_frames, (granted.width, granted.height))
+            made = maker.make(shown, seen, progress)
+            control = Video.from_frames(made.frames, granted.fps)
         case _:
             return Followed(media)
-    made = maker.make(shown, call.control_type, progress)
-    if made.note is None:
-        return Followed(media)
-    if isinstance(granted, GrantedVideo):
-        control = Video.from_frames(made.frames, granted.fps)
-    else:
-        control = Image.from_pil(made.frames[0])
     return Followed(media.with_replaced(call.control, control), (made.note,))

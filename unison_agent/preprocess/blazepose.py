@@ -31,6 +31,7 @@ _FOUND, _PRESENT, _VISIBLE = 0.5, 0.5, 0.5
 _MOST_PEOPLE = 6
 _OVERLAP = 0.3  # boxes that share more than this are one person
 _CROP_MARGIN = 1.25
+_CUT = 32  # gray levels that two frames differ by on average
 _MIDDLE, _ABOVE = (
     33,
     34,
@@ -84,15 +85,17 @@ class Person:
 
     def body(self, size: tuple[int, int]) -> Body:
         """Return the joints that are seen within a frame of `size`; the neck is the middle of the shoulders."""
-        inside: Mask = ((self.points >= 0) & (self.points < np.float32(size))).all(-1)
+        width, height = size
+        x, y = self.points[:, 0], self.points[:, 1]
+        inside: Mask = (x >= 0) & (y >= 0) & (x < width) & (y < height)
         seen: dict[Joint, tuple[float, float]] = {
             joint: (float(self.points[i, 0]), float(self.points[i, 1]))
             for joint, i in _JOINTS.items()
             if inside[i] and self.visible[i] > _VISIBLE
         }
         if "left_shoulder" in seen and "right_shoulder" in seen:
-            (x, y), (u, v) = seen["left_shoulder"], seen["right_shoulder"]
-            seen["neck"] = ((x + u) / 2, (y + v) / 2)
+            (left, top), (right, low) = seen["left_shoulder"], seen["right_shoulder"]
+            seen["neck"] = ((left + right) / 2, (top + low) / 2)
         return seen
 
 
@@ -115,7 +118,11 @@ class BlazePose:
     def follow(self, frames: "Sequence[Picture]") -> Iterator[list[Person]]:
         """Yield the people on each frame; those of the frame before are looked for where they were."""
         known: list[Crop] = []
+        before: Picture | None = None
         for frame in frames:
+            if before is not None and _is_cut(before, frame):
+                known = []
+            before = frame
             people: list[Person] = []
             rest = self.find(frame)
             for crop in (*known, *rest):
@@ -165,8 +172,8 @@ class BlazePose:
         # 39 points of x, y, depth, visibility and presence; the last four are of no use here.
         points = raw.reshape(39, 5)[: _ABOVE + 1]
         turn = np.array([[a, b], [-b, a]], np.float32)
-        visible = 1 / (1 + np.exp(-points[:, 3]))
-        return Person((points[:, :2] @ turn + np.float32(corner)), visible, crop)
+        visible = (1 / (1 + np.exp(-points[:, 3]))).astype(np.float32)
+        return Person(points[:, :2] @ turn + np.array(corner, np.float32), visible, crop)
 
     @cached_property
     def _cells(self) -> Floats:
@@ -193,6 +200,15 @@ def pose_maps(network: BlazePose) -> "Callable[[Sequence[Picture]], list[Picture
         return [draw_bodies(each, frame.size) for each, frame in zip(bodies, frames, strict=True)]
 
     return draw
+
+
+def _is_cut(before: "Picture", frame: "Picture") -> bool:
+    """Return whether another scene begins: on a crop of it the network would imagine the person from before."""
+    one, other = (
+        np.asarray(each.convert("RGB").resize((16, 16), Image.Resampling.BOX), np.float32)
+        for each in (before, frame)
+    )
+    return bool(np.abs(one - other).mean() > _CUT)
 
 
 class _Tensor(TypedDict):

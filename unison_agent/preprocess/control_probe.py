@@ -65,8 +65,9 @@ def look(frames: "Sequence[Picture]") -> Look:
     raw = next((seen for seen in looks if not seen.maps), None)
     if raw is not None:
         return raw
-    first = looks[0].maps
-    shared = tuple(kind for kind in first if all(kind in seen.maps for seen in looks))
+    shared: tuple[ControlType, ...] = tuple(
+        kind for kind in looks[0].maps if all(kind in seen.maps for seen in looks)
+    )
     return (
         Look(shared, looks[0].why) if shared else Look((), "the frames look different", sure=False)
     )

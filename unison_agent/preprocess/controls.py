@@ -50,16 +50,29 @@ _MADE_BY: dict[ControlType, str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """A map that is to be made of ordinary footage.
+
+    Attributes:
+        control_type: What it shows.
+        stated: Whether that was said; if not, edges were chosen.
+    """
+
+    control_type: ControlType
+    stated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ControlMaps:
     """What is to be followed.
 
     Attributes:
-        frames: One map a frame; the frames themselves when they were maps already.
-        note: How they were made, in a sentence; None when nothing was made.
+        frames: One map a frame.
+        note: How they were made, in a sentence.
     """
 
     frames: "tuple[Picture, ...]"
-    note: str | None = None
+    note: str
 
 
 class ControlMaker:
@@ -70,40 +83,48 @@ class ControlMaker:
     """
 
     def __init__(self, spec: PreprocessSpec) -> None:
-        self._spec = spec
         self._makers = spec.makers()
         self._extractors: dict[str, Extractor] = {}
         self._lock = Lock()
         self.hashes: dict[str, str] = {}  # of the weights that were loaded, by file name
 
-    def make(
-        self,
-        frames: "Sequence[Picture]",
-        control_type: ControlType | None,
-        progress: Progress = silent,
-    ) -> ControlMaps:
-        """Return the maps of `frames`, made where they are ordinary footage.
+    def look(self, frames: "Sequence[Picture]", control_type: ControlType | None) -> Wanted | None:
+        """Return which map is to be made of such footage; None when it is a map, or may be one.
 
         Args:
-            frames: RGB, of one size, at least one.
+            frames: A few of the clip, RGB, in their own size; at least one.
             control_type: What is to be followed; None takes Canny's edges of ordinary footage.
-            progress: Told of downloads, loading and each frame.
 
         Raises:
-            RequestError: Nothing makes such a map, or the footage shows nothing to make it of.
-            MissingDependencyError: The package that runs the network is not installed.
-            WeightsError: The network's weights are missing or damaged.
+            RequestError: Nothing makes such a map.
         """
         seen = look(frames)
         if not seen.is_raw(control_type):
-            return ControlMaps(tuple(frames))
+            return None
         kind = control_type or _UNSAID
         if kind not in self._makers:
             known = ", ".join(self._makers) or "none"
             msg = f"The control is no {kind} map but ordinary footage ({seen.why}), and nothing here makes one."
-            raise RequestError(
-                msg, hint=f"Attach a {kind} map; maps that can be made from footage: {known}."
-            )
+            hint = f"Attach a {kind} map; maps that can be made from footage: {known}."
+            raise RequestError(msg, hint=hint)
+        return Wanted(kind, stated=control_type is not None)
+
+    def make(
+        self, frames: "Sequence[Picture]", wanted: Wanted, progress: Progress = silent
+    ) -> ControlMaps:
+        """Return the maps of `frames`.
+
+        Args:
+            frames: RGB, of one size, at least one.
+            wanted: What `look` returned.
+            progress: Told of downloads, loading and frames.
+
+        Raises:
+            RequestError: The footage shows nothing to make such a map of.
+            MissingDependencyError: The package that runs the network is not installed.
+            WeightsError: The network's weights are missing or damaged.
+        """
+        kind = wanted.control_type
         with self._lock:
             extract = self._extractor(kind, progress)
             parts = [[frame] for frame in frames] if kind in _FRAME_BY_FRAME else [frames]
@@ -112,13 +133,13 @@ class ControlMaker:
                 progress(ProgressEvent("encode", len(made), len(frames), f"{kind} map"))
                 made += extract(part)
             progress(ProgressEvent("encode", len(made), len(frames), f"{kind} map"))
-        return ControlMaps(tuple(made), self._note(kind, control_type, made))
+        return ControlMaps(tuple(made), self._note(wanted, made))
 
-    def _note(self, kind: ControlType, said: ControlType | None, made: "Sequence[Picture]") -> str:
+    def _note(self, wanted: Wanted, made: "Sequence[Picture]") -> str:
+        kind = wanted.control_type
         footage = "raw image" if len(made) == 1 else "raw video"
-        by = _MADE_BY.get(kind) or (self._spec.depth if kind == "depth" else self._spec.normal)
-        note = f"control: {footage} -> {kind} map by {by}"
-        if said is None:
+        note = f"control: {footage} -> {kind} map by {_MADE_BY.get(kind, self._makers[kind])}"
+        if not wanted.stated:
             note += "; no control type was stated, edges were chosen"
         empty = sum(frame.getbbox() is None for frame in made)
         if empty and kind == "pose":
@@ -182,9 +203,11 @@ def control_map(
     """
     medium = open_medium(source)
     frames = list(medium.frames()) if isinstance(medium, Video) else [medium.rgb()]
-    made = ControlMaker(spec).make(frames, control_type, progress)
-    if made.note is None:
+    maker = ControlMaker(spec)
+    wanted = maker.look(frames, control_type)
+    if wanted is None:
         return medium
+    made = maker.make(frames, wanted, progress)
     if isinstance(medium, Video):
         return Video.from_frames(made.frames, medium.fps)
     return Image.from_pil(made.frames[0])

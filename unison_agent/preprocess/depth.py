@@ -5,9 +5,10 @@ least and most over the whole clip, so that it does not flicker.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from unison_agent.errors import MissingDependencyError
@@ -55,7 +56,7 @@ class DepthModel:
     @torch.inference_mode()
     def nearness(self, frame: "Picture") -> Floats:
         """Return how near each pixel is, shape [height, width]; larger is nearer, without a unit."""
-        patch = int(self._network.config.patch_size)
+        patch = cast("int", self._network.config.patch_size)
         scale = _SHORTER_SIDE / min(frame.size)
         size = (_multiple(frame.width * scale, patch), _multiple(frame.height * scale, patch))
         parameter = next(self._network.parameters())
@@ -86,7 +87,7 @@ def normal_maps(model: DepthModel) -> "Callable[[Sequence[Picture]], list[Pictur
     return make
 
 
-def normals(near: Floats) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+def normals(near: Floats) -> NDArray[np.uint8]:
     """Return the normals of a surface as colours, 128 is zero.
 
     Args:
@@ -97,16 +98,17 @@ def normals(near: Floats) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
     """
     side = min(near.shape)
     surface = smoothed(near[..., None], max(0.5, _SIGMA_SHARE * side))[..., 0] * _RELIEF * side
-    down, right = np.gradient(surface)
-    vectors = np.stack([-right, down, np.ones_like(surface)], -1)
+    down, right = cast("tuple[Floats, Floats]", np.gradient(surface))
+    vectors: Floats = np.stack([-right, down, np.ones_like(surface)], -1)
     vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.round(vectors * 127.5 + 127.5).astype(np.uint8)
+    return (vectors * 127.5 + 128).astype(np.uint8)
 
 
 def _scaled(near: list[Floats]) -> list[Floats]:
     """Return nearness from 0 to 1 over all frames."""
     least, most = min(float(n.min()) for n in near), max(float(n.max()) for n in near)
-    return [((n - least) / max(most - least, 1e-6)).clip(0, 1).astype(np.float32) for n in near]
+    span = most - least or 1.0
+    return [((n - least) / span).clip(0, 1).astype(np.float32) for n in near]
 
 
 def _multiple(length: float, step: int) -> int:

@@ -5,7 +5,7 @@ Only safetensors are read, and no code of a repository is run.
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 from PIL import Image
@@ -15,7 +15,7 @@ from unison_agent.progress import Progress, ProgressEvent
 
 try:
     import torch
-    from transformers import PreTrainedModel
+    from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
     from transformers.utils import logging as hub_logging
 except ImportError as error:
     raise MissingDependencyError(error.name or "transformers", extra="models") from error
@@ -47,7 +47,9 @@ def load_model(
     shown = hub_logging.is_progress_bar_enabled()
     hub_logging.disable_progress_bar()  # loading is told through `progress`
     try:
-        found = kind.from_pretrained(name, use_safetensors=True, output_loading_info=True)
+        found = kind.from_pretrained(  # pyright: ignore[reportUnknownMemberType]
+            name, use_safetensors=True, output_loading_info=True
+        )
     except (OSError, ValueError, TypeError, RuntimeError, KeyError) as error:
         msg = f"{name} could not be loaded: {error}."
         if isinstance(error, OSError) and not Path(name).is_dir():
@@ -57,15 +59,29 @@ def load_model(
     finally:
         if shown:
             hub_logging.enable_progress_bar()
-    model, info = found
+    model, info = cast("tuple[AnyModel, dict[str, set[str]]]", found)
     if info["missing_keys"]:
         absent = ", ".join(sorted(info["missing_keys"])[:3])
         msg = f"{name} is no whole {kind.__name__}: it lacks {absent}."
         raise WeightsError(msg, hint="Name a repository of that model in the tool pack.")
-    model = model.eval().requires_grad_(False)
-    model = model.to("cuda" if torch.cuda.is_available() else "cpu")
+    model.eval().requires_grad_(False)
+    torch.nn.Module.to(model, "cuda" if torch.cuda.is_available() else "cpu")
     progress(ProgressEvent("load", 1, 1, name))
     return model, {name: weights_sha256(model)}
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a model.
+
+    Raises:
+        WeightsError: It is not there, or damaged.
+    """
+    try:
+        found: object = AutoTokenizer.from_pretrained(name)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        msg = f"The tokenizer of {name} could not be loaded: {error}."
+        raise WeightsError(msg) from error
+    return cast("PreTrainedTokenizerBase", found)
 
 
 def weights_sha256(model: PreTrainedModel) -> str:

@@ -18,12 +18,13 @@ from unison_agent.errors import MissingDependencyError, RequestError, WeightsErr
 from unison_agent.media import MediaSet, Medium
 from unison_agent.pipelines import LoadedPipeline, PipelineStore
 from unison_agent.preprocess.controls import ControlMaker
-from unison_agent.preprocess.target import ClipMasks, find_masks
+from unison_agent.preprocess.masks import MaskMaker
+from unison_agent.preprocess.target import ClipMasks
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.replay import WeightHash
 from unison_agent.router.lazy import Lazy
 from unison_agent.router.roles import seen_media
-from unison_agent.specs import PipelineSpec, ToolSpec
+from unison_agent.specs import PipelineSpec, PreprocessSpec, ToolSpec
 from unison_agent.tasks import Generation, GrantedTask, TaskCall, TextToImage, TextToVideo
 from unison_agent.weights import sha256_file
 
@@ -154,6 +155,7 @@ class GenerationTool:
         self._understanding = understanding
         self._connector = Lazy(lambda progress: _load_connector(spec, weights_folder, progress))
         self._controls = None if spec.preprocess is None else ControlMaker(spec.preprocess)
+        self._masks = MaskMaker(spec.preprocess or PreprocessSpec())
         self._used: dict[str, str] = {}
 
     def run(
@@ -179,7 +181,11 @@ class GenerationTool:
         conditioning = self._condition(call, media, pipeline, progress)
 
         def find(frames: "Sequence[Picture]", target: str, /) -> ClipMasks:
-            return find_masks(frames, target, self._understanding(progress))
+            found = self._masks.find(
+                frames, target, lambda: self._understanding(progress), progress
+            )
+            self._used |= _preprocess(self._masks.hashes)
+            return found
 
         adapter = WanVaceAdapter(pipeline, find)
         output = adapter.run(cast("TaskCall", call), granted, media, conditioning, progress)
@@ -201,7 +207,7 @@ class GenerationTool:
             return Followed(media)
         ready = followed(call, granted, media, self._controls, progress)
         if ready.notes:
-            self._used |= {f"preprocess/{name}": sha for name, sha in self._controls.hashes.items()}
+            self._used |= _preprocess(self._controls.hashes)
         return ready
 
     def _condition(
@@ -249,6 +255,10 @@ def _load_connector(
 
 def _weight_files(hashes: Mapping[str, str], prefix: str) -> dict[str, str]:
     return {prefix + name: sha for name, sha in hashes.items() if name.endswith(".safetensors")}
+
+
+def _preprocess(hashes: Mapping[str, str]) -> dict[str, str]:
+    return {f"preprocess/{name}": sha for name, sha in hashes.items()}
 
 
 def _hashes(used: Mapping[str, str]) -> tuple[WeightHash, ...]:
