@@ -6,6 +6,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import skimage.data
+from numpy.typing import NDArray
 from PIL.Image import Image as Picture
 
 from unison_agent.adapters.controls import followed
@@ -45,7 +46,8 @@ CLIP = GrantedVideo(
     seed=0, num_outputs=1,
 )  # fmt: skip
 BUILTIN = PreprocessSpec(canny="builtin", gray="builtin")
-CUP: Picture = PIL.Image.fromarray(skimage.data.coffee()).resize((96, 64))
+COFFEE: NDArray[np.uint8] = skimage.data.coffee()  # pyright: ignore[reportUnknownVariableType]
+CUP: Picture = PIL.Image.fromarray(COFFEE).resize((96, 64))
 
 
 def call(task: str, control: str, control_type: str | None = None) -> Generation:

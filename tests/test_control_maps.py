@@ -233,8 +233,8 @@ def test_what_was_made_is_said() -> None:
     events: list[ProgressEvent] = []
     maker = ControlMaker(DEFAULT)
     frames = [photo("coffee").resize((64, 64))] * 3
-    gray = maker.look(frames, "gray")
-    assert gray == Wanted("gray", stated=True)
+    gray = Wanted("gray", stated=True)
+    assert maker.look(frames, "gray") == gray
     assert maker.make(frames, gray).note == "control: raw video -> gray map by its luma."
     unsaid = maker.look(frames, None)
     assert unsaid is not None

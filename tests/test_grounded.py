@@ -8,6 +8,7 @@ import PIL.Image
 import pytest
 import skimage.data
 import torch
+from numpy.typing import NDArray
 from PIL.Image import Image as Picture
 from transformers import (
     BertConfig,
@@ -29,7 +30,8 @@ from unison_agent.preprocess.weight_files import U2NETP, fetch_weights
 from unison_agent.specs import PreprocessSpec
 from unison_agent.testing import ScriptedUnderstanding
 
-CUP: Picture = PIL.Image.fromarray(skimage.data.coffee()).resize((120, 80))
+COFFEE: NDArray[np.uint8] = skimage.data.coffee()  # pyright: ignore[reportUnknownVariableType]
+CUP: Picture = PIL.Image.fromarray(COFFEE).resize((120, 80))
 
 
 def never() -> ScriptedUnderstanding:
@@ -52,10 +54,10 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> str:
     )
     swin = SwinConfig(
         embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=4,
-        out_features=["stage2", "stage3", "stage4"],
+        out_features=["stage2", "stage3", "stage4"],  # pyright: ignore[reportCallIssue]
     )  # fmt: skip
     config = GroundingDinoConfig(
-        backbone_config=swin, text_config=text, d_model=32, encoder_layers=1, decoder_layers=1,
+        backbone_config=swin, text_config=text, d_model=32, encoder_layers=1, decoder_layers=2,
         encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16,
         num_queries=6, disable_custom_kernels=True,
     )  # fmt: skip
@@ -71,9 +73,9 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("segment")
     torch.manual_seed(0)
     backbone = Sam2HieraDetConfig(
-        hidden_size=8, image_size=[128, 128], blocks_per_stage=[1, 1, 1, 1], embed_dim_per_stage=[8, 16, 32, 64],
+        hidden_size=8, image_size=[128, 128], blocks_per_stage=[1, 1, 2, 1], embed_dim_per_stage=[8, 16, 32, 64],
         num_attention_heads_per_stage=[1, 1, 2, 2], window_size_per_stage=[8, 4, 4, 4],
-        global_attention_blocks=[2], window_positional_embedding_background_size=[4, 4],
+        global_attention_blocks=[3], window_positional_embedding_background_size=[4, 4],
     )  # fmt: skip
     vision = Sam2VisionConfig(
         backbone_config=backbone, backbone_channel_list=[64, 32, 16, 8], fpn_hidden_size=32,
@@ -106,7 +108,7 @@ def test_both_models_load_from_folders_and_give_a_mask_a_frame(
 
 
 def test_words_that_nothing_fits_ask_for_a_mask(detector: str, segmenter: str) -> None:
-    grounded = Grounded.load(detector, segmenter, fits=0.99)
+    grounded = Grounded.load(detector, segmenter, fits=1.0)
     with pytest.raises(MissingInputError, match="'the dog' could not be found: nothing there fits"):
         grounded.masks([CUP], "the dog")
 

@@ -113,8 +113,11 @@ def _look_coloured(values: NDArray[np.int16]) -> Look:
             return Look(("pose",), "thin coloured sticks on black")
     vectors = values / 127.5 - 1
     length = np.linalg.norm(vectors, axis=-1)
-    facing = (vectors[..., 2] > 0.1) & (np.abs(length - 1) < 0.15)
-    if facing.mean() > 0.9 and np.abs(vectors[..., :2].mean((0, 1))).max() < 0.4:
+    facing = (vectors[..., 2] > -0.1) & (np.abs(length - 1) < 0.15)
+    # A blue ground has such a length too. A wall that fills half of a map of normals faces the viewer.
+    ground = np.median(vectors[..., :2], axis=(0, 1))
+    is_flat = (np.abs(vectors[..., :2] - ground) < 0.05).all(-1).mean() > 0.5
+    if facing.mean() > 0.85 and np.abs(ground).max() < (0.1 if is_flat else 0.7):
         return Look(("normal",), "bluish unit vectors")
     return Look((), "colours of ordinary footage")
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _SHORTER_SIDE = 518  # pixels that the model is shown
 _SIGMA_SHARE = 1 / 240  # of the shorter side: normals of single pixels are noise
-_RELIEF = 1.5  # how deep the whole range of nearness is, in shorter sides of the picture
+_RELIEF = 0.8  # how deep the whole range of nearness is, in shorter sides of the picture
 
 
 class DepthModel:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from unison_agent.errors import MissingDependencyError
+from unison_agent.preprocess.edges import Floats
 from unison_agent.preprocess.hub import load_model, load_tokenizer, pixel_batch
 from unison_agent.preprocess.regions import Mask
 from unison_agent.preprocess.target import ClipMasks, filled_in, not_found, wants_all
@@ -19,7 +20,12 @@ from unison_agent.progress import Progress, silent
 
 try:
     import torch
-    from transformers import GroundingDinoForObjectDetection, PreTrainedTokenizerBase, Sam2Model
+    from transformers import (
+        GroundingDinoForObjectDetection,
+        PreTrainedTokenizerBase,
+        Sam2Model,
+        Sam2PromptEncoderConfig,
+    )
 except ImportError as error:
     raise MissingDependencyError(error.name or "transformers", extra="models") from error
 
@@ -88,9 +94,8 @@ class Grounded:
             if boxes and not wants_all(target):
                 if last is None and len(boxes) > 1:
                     raise not_found(target, f"{len(boxes)} things fit it")
-                place = last or boxes[0]
-                boxes = [max(boxes, key=lambda box: _shared(box, place))]
-                last = boxes[0]
+                last = _nearest(boxes, last or boxes[0])
+                boxes = [last]
             found.append(self._fill(frame, boxes) if boxes else None)
         if not any(mask is not None and mask.any() for mask in found):
             raise not_found(target, "nothing there fits the words")
@@ -110,14 +115,14 @@ class Grounded:
             attention_mask=cast("torch.Tensor", words["attention_mask"]).to(parameter.device),
         )
         logits, places = cast("tuple[torch.Tensor, ...]", (output.logits, output.pred_boxes))
-        scores: list[float] = logits[0].float().sigmoid().max(-1).values.tolist()
-        centers: list[tuple[float, float, float, float]] = places[0].float().tolist()
-        order = sorted(range(len(scores)), key=lambda i: -scores[i])
+        scores: Floats = logits[0].float().sigmoid().amax(-1).cpu().numpy()
+        centers: Floats = places[0].float().cpu().numpy()
+        order = [int(i) for i in np.argsort(-scores)]
         kept: list[Box] = []
         for index in order:
             if scores[index] <= max(self._fits, _NEARLY * scores[order[0]]):
                 break
-            x, y, wide, tall = centers[index]
+            x, y, wide, tall = (float(value) for value in centers[index])
             box = (
                 (x - wide / 2) * frame.width,
                 (y - tall / 2) * frame.height,
@@ -131,7 +136,9 @@ class Grounded:
     @torch.inference_mode()
     def _fill(self, frame: "Picture", boxes: Sequence[Box]) -> Mask:
         """Return what fills the boxes, shape [height, width]."""
-        side = cast("int", self._segmenter.config.prompt_encoder_config.image_size)
+        config: object = self._segmenter.config.prompt_encoder_config  # pyright: ignore[reportUnknownMemberType]
+        prompts = cast("Sam2PromptEncoderConfig", config)
+        side = cast("int", prompts.image_size)
         parameter = next(self._segmenter.parameters())
         scale = np.array((side / frame.width, side / frame.height) * 2)
         scaled: list[list[float]] = (np.array(boxes) * scale).tolist()
@@ -143,6 +150,10 @@ class Grounded:
         logits = cast("torch.Tensor", output.pred_masks)[0, :, 0].float().amax(0).cpu().numpy()
         large = Image.fromarray(logits).resize(frame.size, Image.Resampling.BILINEAR)
         return np.asarray(large) > 0
+
+
+def _nearest(boxes: Sequence[Box], place: Box) -> Box:
+    return max(boxes, key=lambda box: _shared(box, place))
 
 
 def _shared(one: Box, other: Box) -> float:
