@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from unison_agent import compose
+from unison_agent.decoding import plain_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -47,9 +48,8 @@ class Tokens:
 
 
 def user_ids(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[int]:
-    """Encode text of a user: a special token in it is spelled out, never taken as one."""
-    encoded = tokenizer(text, add_special_tokens=False, split_special_tokens=True)
-    return list(encoded["input_ids"])  # pyright: ignore[reportArgumentType, reportUnknownArgumentType]
+    """Encode text of a user: an added token in it is spelled out, never taken as one."""
+    return plain_ids(tokenizer, text)
 
 
 def reading(
