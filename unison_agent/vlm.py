@@ -174,6 +174,30 @@ class UnderstandingModel:
         """Return the states of one prompt and its media, (1, L, hidden), no LoRA on."""
         return self.read_batch([prompt], [[frames_of(m) for m in media]])
 
+    def read_chat(self, prompt: str, attachments: Sequence[tuple[str, str]] = ()) -> HiddenStates:
+        """Return the states the paper's projector reads: chat template, placeholders, the planning LoRA on.
+
+        Args:
+            prompt: What a user says.
+            attachments: ``(handle, kind)`` of what it is about, in order; no pixels are read.
+
+        Returns:
+            States (1, L, hidden).
+        """
+        import torch
+
+        row = conversation.chatting(self.tokenizer, prompt, attachments)
+        inputs = inputs_of([row], [], self.model.dtype)
+        with self._using("planner"), torch.inference_mode():
+            output = self.model.model(
+                input_ids=inputs.ids,
+                attention_mask=inputs.mask.long(),
+                output_hidden_states=True,
+                use_cache=False,
+                **multimodal(inputs),
+            )
+        return HiddenStates(output.hidden_states[self.layer].float().clone(), inputs.mask)
+
     def read_batch(self, prompts: Sequence[str], media: Sequence[Sequence[Frames]]) -> HiddenStates:
         """Return the states of several prompts, each with its own media."""
         import torch

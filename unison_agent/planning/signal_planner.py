@@ -4,11 +4,11 @@ The plans are those of `Planner`: what is written is read back as JSON would be,
 tokens say one call of one step, and an edit only with its mask; see `signal_calls`.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
+from unison_agent.conversation import place_attachments
 from unison_agent.decoding import Mark, Turn, Written
 from unison_agent.errors import PlanningError, WeightsError
 from unison_agent.planning.plan_reading import read_plan
@@ -20,7 +20,6 @@ from unison_agent.planning.written import call_text
 from unison_agent.tasks import Plan, Request
 
 _MOST_TOKENS = 64
-_PAD = re.compile(r"<(?:IMG|VID)PAD>|(?<![A-Za-z0-9_])(?:image|video)_[1-9]\d*(?!\w)", re.ASCII)
 
 
 class SignalWriter(Protocol):
@@ -135,27 +134,14 @@ class SignalPlanner:
             RequestError: The request has no words.
         """
         check_words(request.text)
-        prompt, marks = request.text, list(self._in_place(request))
-        if not marks:
-            marks = [Mark(0, self._pad(one.kind)) for one in request.attachments]
-        else:
-            prompt = _PAD.sub("", prompt)
-        return Turn(prompt, signal_grammar(request, self._vocabulary.ids), marks=tuple(marks))
-
-    def _in_place(self, request: Request) -> Iterator[Mark]:
-        """Yield the placeholders in the text without their names; none where they are not all in order."""
-        named = list(_PAD.finditer(request.text))
-        fits = len(named) == len(request.attachments) and all(
-            match.group() in (one.handle, "<IMGPAD>" if one.kind == "image" else "<VIDPAD>")
-            for match, one in zip(named, request.attachments, strict=True)
+        attachments = [(one.handle, one.kind) for one in request.attachments]
+        prompt, places = place_attachments(request.text, attachments)
+        pads = {"image": Signal.IMGPAD, "video": Signal.VIDPAD}
+        marks = tuple(
+            Mark(place, self._vocabulary.ids[pads[kind]])
+            for place, (_, kind) in zip(places, attachments, strict=True)
         )
-        removed = 0
-        for match, one in zip(named if fits else [], request.attachments, strict=False):
-            yield Mark(match.start() - removed, self._pad(one.kind))
-            removed += len(match.group())
-
-    def _pad(self, kind: str) -> int:
-        return self._vocabulary.ids[Signal.IMGPAD if kind == "image" else Signal.VIDPAD]
+        return Turn(prompt, signal_grammar(request, self._vocabulary.ids), marks=marks)
 
     def _read(self, request: Request, written: Written) -> Plan:
         said = parse_pieces(self._vocabulary.pieces(written.token_ids))
