@@ -5,11 +5,19 @@ guesses what comes next; `rows` is the model with its key-value cache; `decoder`
 """
 
 from unison_agent.decoding.copying import Drafter
-from unison_agent.decoding.decoder import ConstrainedDecoder, Mark, Turn, encode_turn, plain_ids
+from unison_agent.decoding.decoder import (
+    TURN_HEAD,
+    ConstrainedDecoder,
+    Mark,
+    Turn,
+    encode_turn,
+    plain_ids,
+)
 from unison_agent.decoding.grammars import GrammarWriter
 from unison_agent.decoding.writing import NextLogits, Step, Written
 
 __all__ = [
+    "TURN_HEAD",
     "ConstrainedDecoder",
     "Drafter",
     "GrammarWriter",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenizers import AddedToken
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-_HEAD = "<|im_start|>user\n"
+TURN_HEAD = "<|im_start|>user\n"
 _TAIL = "<|im_end|>\n<|im_start|>assistant\n"
 _ROWS = 16  # stepped together; more would wait longer for the slowest than they save
 
@@ -58,7 +58,7 @@ def encode_turn(
     content: str,
     marks: Sequence[Mark] = (),
     *,
-    head: str = _HEAD,
+    head: str = TURN_HEAD,
 ) -> list[int]:
     """Return the tokens of one user turn and the opening of the answer.
 
@@ -113,7 +113,7 @@ class ConstrainedDecoder:
         *,
         familiar: Sequence[str] = (),
         weights: Callable[[], Hashable] = lambda: None,
-        head: str = _HEAD,
+        head: str = TURN_HEAD,
     ) -> None:
         self._model = model
         self._tokenizer = tokenizer
