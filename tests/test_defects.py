@@ -1,6 +1,6 @@
 """The defects of the paper's published inference script, by number, and that this library does not have them.
 
-Each test says in a line what the script does. Not here: 11, 26, 27, 36 and 44.
+Each test says in a line what the script does. Defect 43 is in test_peft_lora.py; not here: 11, 26, 27, 36, 44.
 """
 
 from collections.abc import Sequence
