@@ -557,6 +557,9 @@ class Recording:
             raise RuntimeError("out of memory.")
         return self
 
+    def encode_prompt(self, **given: object) -> tuple[torch.Tensor, torch.Tensor]:
+        raise AssertionError(given)
+
     def maybe_free_model_hooks(self) -> None:
         self.freed += 1
 
@@ -567,10 +570,10 @@ def test_a_pipeline_that_reads_its_own_prompt_needs_ftfy(
     pipe = Recording(pipeline.pipe)
     adapter = WanVaceAdapter(replace(pipeline, pipe=pipe, vae_temporal=4))
     asked = call("text_to_image", negative_prompt="dots")
-    monkeypatch.setattr("unison_agent.adapters.video.find_spec", dict[str, object]().get)
+    monkeypatch.setattr("unison_agent.adapters.prompts.find_spec", dict[str, object]().get)
     with pytest.raises(MissingDependencyError, match="ftfy"):
         adapter.run(asked, IMAGE, MediaSet(), None, silent)
-    monkeypatch.setattr("unison_agent.adapters.video.find_spec", {"ftfy": True}.get)
+    monkeypatch.setattr("unison_agent.adapters.prompts.find_spec", {"ftfy": True}.get)
     output = adapter.run(asked, IMAGE, MediaSet(), None, silent)
     assert output.notes == (NO_CONNECTOR,)
     assert (array(output.media[0]) == 128).all()

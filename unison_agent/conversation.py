@@ -4,11 +4,13 @@ It knows the tokens of a template and the number of tokens of a picture; not mod
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from unison_agent import compose
+from unison_agent.decoding import plain_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -21,6 +23,13 @@ _ANSWER: Final = "<|im_start|>assistant\n"
 # What the connector reads: media, then the prompt, no system text and no answer.
 READ_TEMPLATE: Final = f"{_OPEN}{{media}}{{prompt}}{_CLOSE}"
 READ_TEMPLATE_SHA256: Final = hashlib.sha256(READ_TEMPLATE.encode()).hexdigest()
+# What Qwen2.5-VL's own template makes of a user's turn: the paper's planner and projector were trained on it.
+CHAT_HEAD: Final = f"<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{_OPEN}"
+CHAT_TEMPLATE: Final = f"{CHAT_HEAD}{{prompt}}{_CLOSE}"
+CHAT_TEMPLATE_SHA256: Final = hashlib.sha256(CHAT_TEMPLATE.encode()).hexdigest()
+CHAT_CLOSING_TOKENS: Final = 2  # <|im_end|> and the line's end
+PLACEHOLDERS: Final = {"image": "<IMGPAD>", "video": "<VIDPAD>"}
+_NAMED = re.compile(r"<(?:IMG|VID)PAD>|(?<![A-Za-z0-9_])(?:image|video)_[1-9]\d*(?!\w)", re.ASCII)
 
 TokenType = Literal[0, 1, 2]  # text, image, video: as the class's multimodal RoPE has them
 
@@ -47,9 +56,54 @@ class Tokens:
 
 
 def user_ids(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[int]:
-    """Encode text of a user: a special token in it is spelled out, never taken as one."""
-    encoded = tokenizer(text, add_special_tokens=False, split_special_tokens=True)
-    return list(encoded["input_ids"])  # pyright: ignore[reportArgumentType, reportUnknownArgumentType]
+    """Encode text of a user: an added token in it is spelled out, never taken as one."""
+    return plain_ids(tokenizer, text)
+
+
+def place_attachments(
+    text: str, attachments: Sequence[tuple[str, str]]
+) -> tuple[str, tuple[int, ...]]:
+    """Return a text without the names of its attachments, and before which characters their placeholders stand.
+
+    Where the text names every attachment in its place and in order, as image_1 or as <IMGPAD>, they stand
+    there; else the text is as it was and they stand before it.
+
+    Args:
+        text: What a user says.
+        attachments: ``(handle, kind)``, in order.
+    """
+    named = list(_NAMED.finditer(text))
+    if len(named) != len(attachments) or not all(
+        match.group() in (handle, PLACEHOLDERS.get(kind))
+        for match, (handle, kind) in zip(named, attachments, strict=True)
+    ):
+        return text, (0,) * len(attachments)
+    places: list[int] = []
+    removed = 0
+    for match in named:
+        places.append(match.start() - removed)
+        removed += len(match.group())
+    return (_NAMED.sub("", text) if named else text), tuple(places)
+
+
+def chatting(
+    tokenizer: "PreTrainedTokenizerFast", prompt: str, attachments: Sequence[tuple[str, str]] = ()
+) -> Tokens:
+    """Return the conversation that the paper's projector reads (CHAT_TEMPLATE): words and placeholders.
+
+    A placeholder that the tokenizer does not have is left out.
+    """
+    added = tokenizer.get_added_vocab()
+    text, places = place_attachments(prompt, attachments)
+    ids = list(tokenizer(CHAT_HEAD, add_special_tokens=False)["input_ids"])  # pyright: ignore[reportArgumentType, reportUnknownArgumentType]
+    begin = 0
+    for place, (_, kind) in zip(places, attachments, strict=True):
+        ids += user_ids(tokenizer, text[begin:place])
+        ids += [added[name] for name in (PLACEHOLDERS.get(kind),) if name in added]
+        begin = place
+    ids += user_ids(tokenizer, text[begin:])
+    ids += list(tokenizer(_CLOSE, add_special_tokens=False)["input_ids"])  # pyright: ignore[reportArgumentType, reportUnknownArgumentType]
+    return Tokens(tuple(ids), (0,) * len(ids))
 
 
 def reading(

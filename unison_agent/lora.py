@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict, cast
 from unison_agent.errors import WeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torch import Tensor, nn
 
@@ -36,6 +36,7 @@ class FoldedLoras:
 
     def __init__(self, language_model: "nn.Module") -> None:
         self._model = language_model
+        self._modules: dict[str, nn.Module] = {}
         self._base: dict[str, Tensor] = {}
         self._folded: dict[AdapterName, dict[str, Tensor]] = {}
 
@@ -56,43 +57,89 @@ class FoldedLoras:
         """
         from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
 
-        self.activate(None)
         config = (folder / "adapter_config.json").read_text(encoding="utf-8")
         settings = cast("_Settings", json.loads(config))
-        values = load_file(folder / "adapter.safetensors")
-        layers = self._layers(settings["target_modules"])
+        file = folder / "adapter.safetensors"
+        scale = settings["lora_alpha"] / settings["r"]
+        self.fold(
+            name,
+            load_file(file),
+            targets=settings["target_modules"],
+            rank=settings["r"],
+            scale=scale,
+            file=file,
+        )
+
+    def fold(
+        self,
+        name: AdapterName,
+        values: "Mapping[str, Tensor]",
+        *,
+        targets: "Sequence[str]",
+        rank: int,
+        scale: float,
+        file: Path,
+    ) -> None:
+        """Add a LoRA under `name`, switched off.
+
+        Args:
+            name: To switch it by.
+            values: Its matrices, ``<layer>.lora_A.weight`` and ``<layer>.lora_B.weight``.
+            targets: The own names of the linear layers that it changes.
+            rank: Of the matrices.
+            scale: Of their product.
+            file: Where it comes from, for messages.
+
+        Raises:
+            WeightsError: It does not fit the model.
+        """
+        self.activate(None)
+        layers = self._layers(targets)
         expected = {f"{layer}.{part}.weight" for layer in layers for part in ("lora_A", "lora_B")}
         if not layers:
-            raise _misfit(folder, f"the model has no {' or '.join(settings['target_modules'])}.")
-        if values.keys() != expected:
-            wrong = sorted(values.keys() ^ expected)
-            raise _misfit(folder, f"{len(wrong)} names differ, e.g. {wrong[0]}.")
-        scale = settings["lora_alpha"] / settings["r"]
+            raise _misfit(file, f"the model has no {' or '.join(targets)}.")
+        if wrong := sorted(set(values) ^ expected):
+            raise _misfit(file, f"{len(wrong)} names differ, e.g. {wrong[0]}.")
         folded: dict[str, Tensor] = {}
         for layer, linear in layers.items():
             down, up = (values[f"{layer}.{part}.weight"] for part in ("lora_A", "lora_B"))
             found = (tuple(down.shape), tuple(up.shape))
             fits = (
-                (settings["r"], linear.in_features),
-                (linear.out_features, settings["r"]),
+                (rank, linear.in_features),
+                (linear.out_features, rank),
             )
             if found != fits:
                 raise _misfit(
-                    folder, f"{layer} needs the shapes {fits}, got a size mismatch: {found}."
+                    file, f"{layer} needs the shapes {fits}, got a size mismatch: {found}."
                 )
             change = scale * (up.float() @ down.float()).to(linear.weight.device)
             folded[layer] = (linear.weight.float() + change).to(linear.weight.dtype)
             self._base.setdefault(layer, linear.weight.data)
+            self._modules[layer] = linear
         self._folded[name] = folded
+
+    def exchange(self, name: AdapterName, module: "nn.Module", key: str, weight: "Tensor") -> None:
+        """Let a whole weight take the place of a module's own where `name` is active.
+
+        Args:
+            name: As it was added with.
+            module: With a weight of its own, shared with no other.
+            key: Names the module among all that are switched.
+            weight: Its number of rows may differ.
+        """
+        self.activate(None)
+        own = cast("Tensor", module.weight)
+        self._modules[key] = module
+        self._base.setdefault(key, own.data)
+        self._folded[name][key] = weight.to(own.device, own.dtype)
 
     def activate(self, name: AdapterName | None) -> None:
         """Switch to one LoRA; to the untouched base for None, and for one that was not added."""
         folded = {} if name is None else self._folded.get(name, {})
         for layer, base in self._base.items():
-            linear = cast("nn.Linear", self._model.get_submodule(layer))
-            linear.weight.data = folded.get(layer, base)
+            cast("Tensor", self._modules[layer].weight).data = folded.get(layer, base)
 
-    def _layers(self, targets: list[str]) -> dict[str, "nn.Linear"]:
+    def _layers(self, targets: "Sequence[str]") -> dict[str, "nn.Linear"]:
         """Return the linear layers whose own name is one of the targets."""
         from torch import nn
 
@@ -104,6 +151,6 @@ class FoldedLoras:
         }
 
 
-def _misfit(folder: Path, why: str) -> WeightsError:
-    msg = f"{folder / 'adapter.safetensors'} does not fit: {why}"
+def _misfit(file: Path, why: str) -> WeightsError:
+    msg = f"{file} does not fit: {why}"
     return WeightsError(msg, hint="Use the LoRA that was trained for this model.")

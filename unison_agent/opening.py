@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from unison_agent.vlm import UnderstandingModel
 
 _SHIPPED = Path(__file__).parent
+_KINDS = {".safetensors": "resampler", ".pth": "projector"}
 
 
 def weights_folder(spec: "UnderstandingSpec") -> Path:
@@ -86,8 +87,8 @@ def open_tools(
     Raises:
         WeightsError: There is no file `connector`.
     """
-    if connector is not None and (connector.suffix != ".safetensors" or not connector.is_file()):
-        msg = f"There is no connector at {connector}; expected a .safetensors file."
+    if connector is not None and (connector.suffix not in _KINDS or not connector.is_file()):
+        msg = f"There is no connector at {connector}; expected a file that ends in {' or '.join(_KINDS)}."
         raise WeightsError(msg, hint="Name the file that training wrote.")
     pipelines = PipelineStore(device=device)
     shipped = weights_folder(pack.understanding)
@@ -100,7 +101,13 @@ def open_tools(
                 folder = shipped
                 if connector is not None:
                     folder = connector.parent
-                    own = ConnectorSpec.model_construct(file=connector.name, required=True)
+                    own = spec.connector or ConnectorSpec(file="own", required=True)
+                    named = {
+                        "file": connector.name,
+                        "required": True,
+                        "kind": _KINDS[connector.suffix],
+                    }
+                    own = own.model_copy(update=named)
                     spec = spec.model_copy(update={"connector": own})
                 tools.append(
                     GenerationTool(

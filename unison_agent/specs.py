@@ -18,7 +18,7 @@ Count = Annotated[int, Field(ge=1)]
 Sides = tuple[Count, Count]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*(\.safetensors)?$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*(\.(safetensors|pth))?$")]
 Repo = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
 
 
@@ -76,6 +76,17 @@ class ConnectorSpec(Wire):
     """What carries the understanding model's states to the pipeline."""
 
     file: FileName
+    kind: Literal["resampler", "projector"] = Field(
+        default="resampler", description="The library's own, or the paper's."
+    )
+    mode: Literal["replace", "append"] = Field(
+        default="replace",
+        description="Its tokens take the place of the text encoder's, or follow them in the prompt's branch.",
+    )
+    max_sequence_length: Count | None = Field(
+        default=None,
+        description="Text tokens with zeros behind them, all attended to; the paper's weights want 2048.",
+    )
     required: bool = Field(description="False: without it the pipeline's text encoder is used.")
 
 
@@ -256,6 +267,14 @@ class ToolSpec(Wire):
             if not answers and getattr(self, key) is None:
                 msg = f"adapter {self.adapter!r} needs {key}"
                 raise _wrong(msg, key)
+        if (
+            self.connector
+            and self.pipeline
+            and self.connector.mode == "append"
+            and not self.pipeline.text_encoder
+        ):
+            msg = "mode 'append' needs a pipeline with text_encoder = true"
+            raise _wrong(msg, "connector", "mode")
         if answers and self.defaults.max_new_tokens is None:
             msg = "adapter 'answer' needs defaults.max_new_tokens"
             raise _wrong(msg, "defaults", "max_new_tokens")

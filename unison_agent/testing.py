@@ -121,6 +121,15 @@ class ScriptedUnderstanding(ScriptedWriter):
         rows += [seeded_noise(medium.sha256, HIDDEN_SIZE) for medium in media]
         return FakeStates(torch.stack(rows)[None], torch.ones(1, len(rows), dtype=torch.bool))
 
+    def read_chat(self, prompt: str, attachments: Sequence[tuple[str, str]] = ()) -> FakeStates:
+        """Return states of a template of five tokens around the prompt's words and the attachments."""
+        import torch
+
+        words = ["<s>", "system", "user", *(kind for _, kind in attachments), *prompt.split()]
+        words += ["</s>", "end"]
+        rows = [seeded_noise(word, HIDDEN_SIZE) for word in words]
+        return FakeStates(torch.stack(rows)[None], torch.ones(1, len(rows), dtype=torch.bool))
+
     def answer(
         self,
         question: str,
@@ -155,15 +164,45 @@ def tiny_conditioning(prompt: str = "a red star", *, text_dim: int = TEXT_DIM) -
     return Conditioning(seeded_noise(prompt, 1, 4, text_dim), seeded_noise("", 1, 2, text_dim))
 
 
-def tiny_wan_vace(*, vae_temporal: Literal[1, 4] = 1, seed: int = 0) -> object:
+def tiny_text_encoder() -> tuple[object, object]:
+    """Return a tokenizer that reads bytes and a random UMT5 of width 16, as a WanVACEPipeline has them."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: place for place, token in enumerate(["<pad>", "</s>", *letters])}
+    core = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # pyright: ignore[reportAttributeAccessIssue]
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core, pad_token="<pad>", eos_token="</s>", padding_side="right"
+    )
+    config = UMT5Config(
+        vocab_size=len(vocabulary),
+        d_model=TEXT_DIM,
+        d_kv=8,
+        d_ff=32,
+        num_layers=1,
+        num_heads=2,
+        tie_word_embeddings=False,  # pyright: ignore[reportCallIssue]
+    )
+    with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType]
+        torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
+        return tokenizer, UMT5EncoderModel(config).eval()
+
+
+def tiny_wan_vace(
+    *, vae_temporal: Literal[1, 4] = 1, seed: int = 0, text_encoder: bool = False
+) -> object:
     """Build a random WanVACEPipeline that runs in milliseconds on prompt embeddings of width 16.
 
     Args:
         vae_temporal: 1 as in nano, or 4 as in Wan2.1; the spatial factor is 4 in both.
         seed: Of its weights.
+        text_encoder: Whether it has one, so that it reads prompts itself.
 
     Returns:
-        A diffusers.WanVACEPipeline without text encoder; sides must be multiples of 8.
+        A diffusers.WanVACEPipeline; sides must be multiples of 8.
     """
     import torch
     from diffusers import (
@@ -202,9 +241,10 @@ def tiny_wan_vace(*, vae_temporal: Literal[1, 4] = 1, seed: int = 0) -> object:
             vace_layers=[0],
             vace_in_channels=2 * z_dim + 4 * 4,
         )
+    tokenizer, encoder = tiny_text_encoder() if text_encoder else (None, None)
     return WanVACEPipeline(
-        tokenizer=None,  # pyright: ignore[reportArgumentType]
-        text_encoder=None,  # pyright: ignore[reportArgumentType]
+        tokenizer=tokenizer,  # pyright: ignore[reportArgumentType]
+        text_encoder=encoder,  # pyright: ignore[reportArgumentType]
         vae=vae.eval(),
         scheduler=UniPCMultistepScheduler(  # pyright: ignore[reportArgumentType]
             prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
@@ -213,9 +253,11 @@ def tiny_wan_vace(*, vae_temporal: Literal[1, 4] = 1, seed: int = 0) -> object:
     )
 
 
-def tiny_pipeline(*, vae_temporal: Literal[1, 4] = 1, seed: int = 0) -> LoadedPipeline:
+def tiny_pipeline(
+    *, vae_temporal: Literal[1, 4] = 1, seed: int = 0, text_encoder: bool = False
+) -> LoadedPipeline:
     """Return `tiny_wan_vace` ready for the video adapter."""
-    pipe = tiny_wan_vace(vae_temporal=vae_temporal, seed=seed)
+    pipe = tiny_wan_vace(vae_temporal=vae_temporal, seed=seed, text_encoder=text_encoder)
     return adopt(pipe, name="tiny", vae_spatial=4, vae_temporal=vae_temporal)
 
 

@@ -17,6 +17,7 @@ from unison_agent import compose, conversation, lora, weights
 from unison_agent.conversation import Tokens
 from unison_agent.errors import MissingDependencyError
 from unison_agent.media import Medium
+from unison_agent.peft_lora import PeftLora
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.reading import Frames, frames_of, inputs_of, multimodal, seen
 
@@ -90,6 +91,7 @@ class UnderstandingModel:
         self.loras = lora.FoldedLoras(model.model.language_model)
         self._lock = threading.RLock()
         self._decoder: ConstrainedDecoder | None = None
+        self._chat_head: str | None = None
 
     @classmethod
     def load_nano(
@@ -137,6 +139,20 @@ class UnderstandingModel:
         progress(ProgressEvent("load", 2, 2))
         return self
 
+    def add_peft_planner(self, folder: Path) -> None:
+        """Plan with a LoRA as peft saves it, e.g. the paper's; answers and pictures stay those of the base.
+
+        Its tokenizer takes the place of the model's, and turns are written in Qwen's chat template.
+
+        Raises:
+            WeightsError: It is not whole, or was trained for another model.
+        """
+        loaded = PeftLora.load(folder)
+        with self._lock:
+            loaded.add_to(self.loras, self.model, self.tokenizer)
+            self.tokenizer, self._decoder = loaded.tokenizer, None
+            self._chat_head = conversation.CHAT_HEAD
+
     def write(
         self, prompt: str, grammar: str, *, copy_from: str = "", max_new_tokens: int = 256
     ) -> "Written":
@@ -160,19 +176,44 @@ class UnderstandingModel:
 
     def _decoding(self) -> "ConstrainedDecoder":
         if self._decoder is None:
-            from unison_agent.decoding import ConstrainedDecoder
+            from unison_agent.decoding import TURN_HEAD, ConstrainedDecoder
 
             self._decoder = ConstrainedDecoder(
                 self.model,
                 self.tokenizer,
-                familiar=FAMILIAR_PLANS,
+                familiar=() if self._chat_head else FAMILIAR_PLANS,
                 weights=lambda: "planner" in self.loras.names,
+                head=self._chat_head or TURN_HEAD,
             )
         return self._decoder
 
     def read(self, prompt: str, media: Sequence[Medium] = ()) -> HiddenStates:
         """Return the states of one prompt and its media, (1, L, hidden), no LoRA on."""
         return self.read_batch([prompt], [[frames_of(m) for m in media]])
+
+    def read_chat(self, prompt: str, attachments: Sequence[tuple[str, str]] = ()) -> HiddenStates:
+        """Return the states the paper's projector reads: chat template, placeholders, the planning LoRA on.
+
+        Args:
+            prompt: What a user says.
+            attachments: ``(handle, kind)`` of what it is about, in order; no pixels are read.
+
+        Returns:
+            States (1, L, hidden).
+        """
+        import torch
+
+        row = conversation.chatting(self.tokenizer, prompt, attachments)
+        inputs = inputs_of([row], [], self.model.dtype)
+        with self._using("planner"), torch.inference_mode():
+            output = self.model.model(
+                input_ids=inputs.ids,
+                attention_mask=inputs.mask.long(),
+                output_hidden_states=True,
+                use_cache=False,
+                **multimodal(inputs),
+            )
+        return HiddenStates(output.hidden_states[self.layer].float().clone(), inputs.mask)
 
     def read_batch(self, prompts: Sequence[str], media: Sequence[Sequence[Frames]]) -> HiddenStates:
         """Return the states of several prompts, each with its own media."""

@@ -3,22 +3,18 @@
 What each task gives the pipeline is decided in `vace_inputs`; here it is run, reported and checked.
 """
 
-from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unison_agent.adapters import Output, frames
+from unison_agent.adapters.prompts import Prompt, prompt_of
 from unison_agent.adapters.vace_inputs import MaskFinder, VaceInputs, check_inputs, vace_inputs
 from unison_agent.errors import (
-    ConnectorMismatchError,
     GenerationError,
-    MissingDependencyError,
     RequestError,
     UnisonError,
-    WeightsError,
 )
 from unison_agent.media import Image, MediaSet, Medium, Video
 from unison_agent.progress import Progress, ProgressEvent
@@ -32,8 +28,6 @@ from unison_agent.tasks import (
 )
 
 if TYPE_CHECKING:
-    import torch
-
     from unison_agent.connector import Conditioning
     from unison_agent.pipelines import LoadedPipeline
 
@@ -82,10 +76,10 @@ class WanVaceAdapter:
             raise RequestError(msg, hint="Give it to a tool with the answer adapter.")
         inputs = vace_inputs(call, granted, media, self._find_mask, self._pipeline.blank_ramp)
         check_inputs(inputs, self._pipeline)
-        prompt = _Prompt.of(call, conditioning, self._pipeline)
         made: list[Medium] = []
         kept: list[float] = []
         with self._pipeline.lock:
+            prompt = self._encoded(call, conditioning)
             for index in range(granted.num_outputs):
                 pixels = self._denoise(prompt, inputs, granted, index, progress)
                 progress(ProgressEvent("decode", index + 1, granted.num_outputs))
@@ -94,12 +88,26 @@ class WanVaceAdapter:
                     kept += [] if near is None else [near]
                     pixels = frames.composited(pixels, inputs.video, inputs.mask)
                 made.append(_medium(pixels, granted))
-        notes = inputs.notes if conditioning is not None else (*inputs.notes, NO_CONNECTOR)
+        notes = (NO_CONNECTOR,) if conditioning is None else conditioning.notes
+        notes = (*inputs.notes, *notes)
         return Output(tuple(made), notes=notes, kept_db=min(kept, default=None))
+
+    def _encoded(self, call: Generation, conditioning: "Conditioning | None") -> Prompt:
+        try:
+            return prompt_of(call, conditioning, self._pipeline)
+        except _PIPELINE_ERRORS as error:
+            if isinstance(error, UnisonError):
+                raise
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> GenerationError:
+        msg = f"{self._pipeline.name} failed: {type(error).__name__}: {str(error).rstrip('.')}."
+        hint = "Ask for a smaller size or fewer frames." if "memory" in str(error) else None
+        return GenerationError(msg, hint=hint)
 
     def _denoise(
         self,
-        prompt: "_Prompt",
+        prompt: Prompt,
         inputs: VaceInputs,
         granted: GrantedImage | GrantedVideo,
         index: int,
@@ -151,9 +159,7 @@ class WanVaceAdapter:
         except _PIPELINE_ERRORS as error:
             if error in stopped or isinstance(error, UnisonError):
                 raise
-            msg = f"{self._pipeline.name} failed: {type(error).__name__}: {str(error).rstrip('.')}."
-            hint = "Ask for a smaller size or fewer frames." if "memory" in str(error) else None
-            raise GenerationError(msg, hint=hint) from error
+            raise self._failed(error) from error
         finally:
             if not finished:
                 pipe.maybe_free_model_hooks()
@@ -164,37 +170,6 @@ _PIPELINE_ERRORS = (
     RuntimeError, ValueError, TypeError, AssertionError, AttributeError, LookupError, NameError,
     StopIteration, OSError,
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Prompt:
-    """The prompt in one of the two ways a pipeline takes it."""
-
-    text: str | None = None
-    negative_text: str | None = None
-    embeds: "torch.Tensor | None" = None
-    negative_embeds: "torch.Tensor | None" = None
-
-    @classmethod
-    def of(
-        cls, call: Generation, conditioning: "Conditioning | None", pipeline: "LoadedPipeline"
-    ) -> "_Prompt":
-        if conditioning is not None:
-            width = conditioning.prompt_embeds.shape[-1]
-            if width != pipeline.text_dim:
-                msg = f"The connector gives {width} channels; {pipeline.name} reads {pipeline.text_dim}."
-                raise ConnectorMismatchError(msg, hint="Use the connector trained for it.")
-            place = pipeline.pipe.device
-            return cls(
-                embeds=conditioning.prompt_embeds.to(place),
-                negative_embeds=conditioning.negative_prompt_embeds.to(place),
-            )
-        if not pipeline.has_text_encoder:
-            msg = f"{pipeline.name} has no text encoder, and its tool has no connector."
-            raise WeightsError(msg, hint="Name a connector in the tool pack.")
-        if find_spec("ftfy") is None:
-            raise MissingDependencyError("ftfy", extra="models")
-        return cls(text=call.prompt, negative_text=call.negative_prompt or "")
 
 
 def _checked(made: object, inputs: VaceInputs, name: str) -> NDArray[np.uint8]:

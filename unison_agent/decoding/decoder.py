@@ -3,8 +3,10 @@
 It knows the chat template around a turn, and neither plans nor media.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
 from unison_agent.decoding.copying import Drafter
@@ -13,11 +15,25 @@ from unison_agent.decoding.rows import KeyValues, Rows, read_prefix
 from unison_agent.decoding.writing import Step, Writing, Written
 
 if TYPE_CHECKING:
+    from tokenizers import AddedToken
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-_HEAD = "<|im_start|>user\n"
+TURN_HEAD = "<|im_start|>user\n"
 _TAIL = "<|im_end|>\n<|im_start|>assistant\n"
 _ROWS = 16  # stepped together; more would wait longer for the slowest than they save
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A control token that stands inside a prompt.
+
+    Attributes:
+        at: Before which character; at the end for their number.
+        token_id: The token.
+    """
+
+    at: int
+    token_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +44,49 @@ class Turn:
         prompt: The content of the user's turn; control tokens in it count as plain text.
         grammar: Lark, as llguidance reads it.
         copy_from: Text whose words the answer may repeat.
+        marks: Control tokens inside the prompt, in order.
     """
 
     prompt: str
     grammar: str
     copy_from: str = ""
+    marks: tuple[Mark, ...] = ()
 
 
-def encode_turn(tokenizer: "PreTrainedTokenizerFast", content: str) -> list[int]:
+def encode_turn(
+    tokenizer: "PreTrainedTokenizerFast",
+    content: str,
+    marks: Sequence[Mark] = (),
+    *,
+    head: str = TURN_HEAD,
+) -> list[int]:
     """Return the tokens of one user turn and the opening of the answer.
 
-    Control tokens come from the template alone: one that is typed inside `content` is read as plain text.
+    Control tokens come from the template and from `marks` alone: one that is typed inside `content` is read
+    as plain text.
     """
-    return [*_encode(tokenizer, _HEAD), *_encode_rest(tokenizer, content)]
+    return [*_encode(tokenizer, head), *_encode_rest(tokenizer, content, marks)]
 
 
-def _encode_rest(tokenizer: "PreTrainedTokenizerFast", content: str) -> list[int]:
-    return [*_encode(tokenizer, content, plain=True), *_encode(tokenizer, _TAIL)]
+def _encode_rest(
+    tokenizer: "PreTrainedTokenizerFast", content: str, marks: Sequence[Mark] = ()
+) -> list[int]:
+    ids: list[int] = []
+    begin = 0
+    for mark in marks:
+        ids += [*plain_ids(tokenizer, content[begin : mark.at]), mark.token_id]
+        begin = mark.at
+    return [*ids, *plain_ids(tokenizer, content[begin:]), *_encode(tokenizer, _TAIL)]
+
+
+def plain_ids(tokenizer: "PreTrainedTokenizerFast", text: str) -> list[int]:
+    """Return the tokens of words: an added token that they spell out is never taken as one."""
+    added = cast("Mapping[int, AddedToken]", tokenizer.added_tokens_decoder)
+    # Special ones are split on demand; the others are found in every text, so the text is cut inside them.
+    spelled = [re.escape(one.content) for one in added.values() if not one.special]
+    cuts = [m.start() + 1 for m in re.finditer("|".join(spelled), text)] if spelled else []
+    parts = [text[a:b] for a, b in pairwise((0, *cuts, len(text)))]
+    return [one for part in parts for one in _encode(tokenizer, part, plain=True)]
 
 
 def _encode(tokenizer: "PreTrainedTokenizerFast", text: str, *, plain: bool = False) -> list[int]:
@@ -61,6 +103,7 @@ class ConstrainedDecoder:
         familiar: Texts like those that will be written (see `Drafter`). Only the speed depends on it.
         weights: Names the weights that are active, e.g. the LoRA. What the model made of the fixed
             head of a turn is kept for each; weights that change must change their name.
+        head: What stands before the content of every turn, e.g. a system text.
     """
 
     def __init__(
@@ -70,12 +113,14 @@ class ConstrainedDecoder:
         *,
         familiar: Sequence[str] = (),
         weights: Callable[[], Hashable] = lambda: None,
+        head: str = TURN_HEAD,
     ) -> None:
         self._model = model
         self._tokenizer = tokenizer
         self._writer = GrammarWriter(tokenizer)
         self._familiar = tuple(familiar)
         self._weights = weights
+        self._head = head
         self._prefixes: dict[Hashable, KeyValues] = {}
 
     def write(
@@ -105,7 +150,7 @@ class ConstrainedDecoder:
         """
         writings = [
             self._writer.begin(
-                _encode_rest(self._tokenizer, turn.prompt),
+                _encode_rest(self._tokenizer, turn.prompt, turn.marks),
                 turn.grammar,
                 max_new_tokens=max_new_tokens,
                 drafter=Drafter(turn.copy_from, self._familiar),
@@ -152,6 +197,6 @@ class ConstrainedDecoder:
         """Return the model's keys and values of the turn's fixed head, read once for each set of weights."""
         key = (self._weights(), self._model.device, self._model.dtype)
         if key not in self._prefixes:
-            head = _encode(self._tokenizer, _HEAD)
+            head = _encode(self._tokenizer, self._head)
             self._prefixes = {**self._prefixes, key: read_prefix(self._model, head)}
         return self._prefixes[key]

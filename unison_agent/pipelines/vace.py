@@ -75,6 +75,17 @@ class VacePipe(Protocol):
         """Run the denoising loop."""
         ...
 
+    def encode_prompt(
+        self,
+        *,
+        prompt: str,
+        negative_prompt: str,
+        do_classifier_free_guidance: bool,
+        max_sequence_length: int,
+    ) -> "tuple[torch.Tensor, torch.Tensor]":
+        """Return the embeddings of both, (1, max_sequence_length, text_dim), zero behind their tokens."""
+        ...
+
     def maybe_free_model_hooks(self) -> None:
         """Bring offloaded models back to rest."""
         ...

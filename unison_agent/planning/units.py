@@ -22,6 +22,18 @@ def numbers_for(name: NumberField, text: str) -> tuple[str, ...]:
     )
 
 
+@lru_cache(maxsize=1024)
+def plain_numbers(name: NumberField, text: str) -> tuple[str, ...]:
+    """Return the numbers of `text` that belong to a field of that name and to no other, in order of value."""
+    stated = read_stated(text)
+    return tuple(
+        number
+        for number, places in stated.numbers.items()
+        if may_hold(name, number)
+        and any(set(certain_fields(place, text)) == {frozenset({name})} for place in places)
+    )
+
+
 def _can_state(name: NumberField, place: Place, stated: Stated) -> bool:
     if any(a <= place[0] and place[1] <= b and (a, b) != place for a, b in _names_of_sizes(stated)):
         return False

@@ -13,7 +13,7 @@ from unison_agent.adapters import Adapter, Output
 from unison_agent.adapters.answer import AnswerAdapter
 from unison_agent.adapters.controls import Followed, followed
 from unison_agent.adapters.video import WanVaceAdapter
-from unison_agent.conversation import READ_TEMPLATE_SHA256
+from unison_agent.conversation import CHAT_TEMPLATE_SHA256, READ_TEMPLATE_SHA256
 from unison_agent.errors import MissingDependencyError, RequestError, WeightsError
 from unison_agent.media import MediaSet, Medium
 from unison_agent.pipelines import LoadedPipeline, PipelineStore
@@ -31,7 +31,7 @@ from unison_agent.weights import sha256_file
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-    from unison_agent.connector import Conditioning, Connector, States
+    from unison_agent.connector import Conditioning, Connector, Projector, States
 
 
 class Tool(Protocol):
@@ -61,6 +61,10 @@ class Understanding(Protocol):
 
     def read(self, prompt: str, media: Sequence[Medium] = ()) -> "States":
         """Return the hidden states of a prompt and its media."""
+        ...
+
+    def read_chat(self, prompt: str, attachments: Sequence[tuple[str, str]] = ()) -> "States":
+        """Return the hidden states of a prompt and placeholders, as the paper's projector reads them."""
         ...
 
     def answer(
@@ -213,42 +217,56 @@ class GenerationTool:
     def _condition(
         self, call: Generation, media: MediaSet, pipeline: LoadedPipeline, progress: Progress
     ) -> "Conditioning | None":
-        loaded = self._connector(progress)
-        if loaded is None:
+        loaded, spec = self._connector(progress), self.spec.connector
+        if loaded is None or spec is None:
             return None
-        from unison_agent.connector import Contract
+        from unison_agent.connector import Connector, Contract
 
         connector, digest = loaded
         model = self._understanding(progress)
-        contract = Contract(model.fingerprint, model.layer, READ_TEMPLATE_SHA256, pipeline.text_dim)
-        connector.check(contract)
+        own = isinstance(connector, Connector)
+        template = READ_TEMPLATE_SHA256 if own else CHAT_TEMPLATE_SHA256
+        connector.check(Contract(model.fingerprint, model.layer, template, pipeline.text_dim))
         self._used |= {"connector": digest, "understanding": model.fingerprint}
         progress(ProgressEvent("encode", 0, 1))
-        prompt = model.read(call.prompt, seen_media(cast("TaskCall", call), media))
-        against = None if call.negative_prompt is None else model.read(call.negative_prompt, ())
-        conditioning = connector.condition(prompt, against)
+        # Where tokens are appended, the text encoder alone reads what to keep away from.
+        negative = call.negative_prompt if spec.mode == "replace" else None
+        if own:
+            prompt = model.read(call.prompt, seen_media(cast("TaskCall", call), media))
+            against = None if negative is None else model.read(negative, ())
+        else:
+            prompt = model.read_chat(call.prompt, media.attachments)
+            against = None if negative is None else model.read_chat(negative)
+        made = connector.condition(prompt, against)
         progress(ProgressEvent("encode", 1, 1))
-        return conditioning
+        return replace(made, mode=spec.mode, max_sequence_length=spec.max_sequence_length)
 
 
 def _load_connector(
     spec: ToolSpec, folder: Path, progress: Progress
-) -> "tuple[Connector, str] | None":
+) -> "tuple[Connector | Projector, str] | None":
     """Return the connector of `spec` and its hash; None when there is none and none is required."""
     if spec.connector is None:
         return None
-    path = folder / f"{spec.connector.file.removesuffix('.safetensors')}.safetensors"
+    path = folder / spec.connector.file
+    if not path.suffix:
+        path = path.with_suffix(".safetensors" if spec.connector.kind == "resampler" else ".pth")
     if not path.is_file():
         if not spec.connector.required:
             return None
         msg = f"The connector of {spec.name} is missing: {path}."
         raise WeightsError(msg, hint="Reinstall unison-agent, or train the part again.")
     try:
-        from unison_agent.connector import Connector
+        from unison_agent.connector import Connector, Projector
     except ImportError as error:
         raise MissingDependencyError(error.name or "torch", extra="models") from error
     progress(ProgressEvent("load", 0, 1, "connector"))
-    loaded = Connector.load(path), sha256_file(path)
+    match spec.connector.kind:
+        case "resampler":
+            connector = Connector.load(path)
+        case "projector":
+            connector = Projector.load(path)
+    loaded = connector, sha256_file(path)
     progress(ProgressEvent("load", 1, 1, "connector"))
     return loaded
 

@@ -1,8 +1,7 @@
-"""The connector: hidden states of the understanding model to prompt_embeds of a pipeline.
+"""The resampler: learned queries that look at all hidden states; its weights and its file.
 
-It knows shapes and what it was trained for, not how states are read nor what is drawn from them. The
-module is a learned-query resampler (the idea of MetaQueries, arXiv 2504.06256): masked and free of any
-length limit, unlike the paper's 56-position projector, so no token goes unseen.
+The idea is that of MetaQueries (arXiv 2504.06256): masked and free of any length limit, unlike the paper's
+56-position projector, so no token goes unseen. It knows shapes, not how states are read.
 """
 
 import json
@@ -15,46 +14,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor, nn
 
-from unison_agent.errors import ConnectorMismatchError, WeightsError
+from unison_agent.connector.contract import Conditioning, Contract, States
+from unison_agent.errors import WeightsError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Protocol
 
-    class States(Protocol):
-        """What `condition` reads: the result of the understanding model's `read`."""
-
-        @property
-        def states(self) -> Tensor:
-            """Shape (B, L, hidden)."""
-            ...
-
-        @property
-        def mask(self) -> Tensor:
-            """Shape (B, L), True where there is a token."""
-            ...
-
     class _WeightsFile(Protocol):
         def metadata(self) -> dict[str, str] | None: ...
         def keys(self) -> list[str]: ...
         def get_tensor(self, name: str) -> Tensor: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Contract:
-    """What a connector was trained for; anything else is a mismatch.
-
-    Attributes:
-        understanding_sha256: Fingerprint of the understanding model's base and vision tower.
-        layer: Index into its hidden_states.
-        template_sha256: Of the template the states are read in.
-        text_dim: Width of the pipeline's prompt_embeds.
-    """
-
-    understanding_sha256: str
-    layer: int
-    template_sha256: str
-    text_dim: int
 
 
 # In standard deviations: the first token's state is a constant two orders of magnitude larger.
@@ -70,19 +40,6 @@ class Shape:
     num_queries: int = 16
     num_layers: int = 2
     num_heads: int = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Conditioning:
-    """What a pipeline is conditioned on.
-
-    Attributes:
-        prompt_embeds: (1, num_queries, text_dim).
-        negative_prompt_embeds: (1, num_queries, text_dim).
-    """
-
-    prompt_embeds: Tensor
-    negative_prompt_embeds: Tensor
 
 
 class _Layer(nn.Module):
@@ -212,14 +169,10 @@ class Connector:
         Raises:
             ConnectorMismatchError: Naming every difference with both values.
         """
-        trained, now = asdict(self.contract), asdict(used)
-        wrong = [f"{k}: trained for {trained[k]}, used with {now[k]}" for k in trained if trained[k] != now[k]]  # fmt: skip
-        if wrong:
-            msg = "The connector does not fit: " + "; ".join(wrong) + "."
-            raise ConnectorMismatchError(msg, hint="Use the models of one pack together.")
+        self.contract.check(used)
 
     @torch.inference_mode()
-    def condition(self, prompt: "States", negative: "States | None" = None) -> Conditioning:
+    def condition(self, prompt: States, negative: States | None = None) -> Conditioning:
         """Return the conditioning of one prompt.
 
         Args:
