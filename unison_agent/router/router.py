@@ -138,7 +138,7 @@ class Router:
             NegotiationError: A value would have to change, and `mode` forbids it.
         """
         tasks: list[Task] = [c.task for c in plan.steps if not isinstance(c, CustomCall)]
-        serving = {task: self._tool(task).spec for task in tasks}
+        serving: dict[Task, ToolSpec] = {task: self._tool(task).spec for task in tasks}
         return grants(plan, media, serving, self._custom, mode=mode, seed=seed)
 
     def _run_task(
