@@ -136,8 +136,7 @@ class Grounded:
     @torch.inference_mode()
     def _fill(self, frame: "Picture", boxes: Sequence[Box]) -> Mask:
         """Return what fills the boxes, shape [height, width]."""
-        config: object = self._segmenter.config.prompt_encoder_config  # pyright: ignore[reportUnknownMemberType]
-        prompts = cast("Sam2PromptEncoderConfig", config)
+        prompts = cast("Sam2PromptEncoderConfig", self._segmenter.config.prompt_encoder_config)  # pyright: ignore[reportUnknownMemberType]
         side = cast("int", prompts.image_size)
         parameter = next(self._segmenter.parameters())
         scale = np.array((side / frame.width, side / frame.height) * 2)
