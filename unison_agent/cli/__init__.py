@@ -1,4 +1,4 @@
-"""The command line: ``unison-agent run``, ``plan``, ``tools``, ``schema``, ``pull``, ``demo`` and ``evaluate``."""
+"""The command line: ``unison-agent run``, ``plan``, ``tools``, ``schema``, ``pull``, ``doctor``, ``demo`` and ``evaluate``."""
 
 import sys
 

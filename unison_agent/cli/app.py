@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from unison_agent.cli import evaluate_tasks, files, show
 from unison_agent.cli.bars import Bars
+from unison_agent.cli.doctor import doctor
 from unison_agent.cli.evaluate import evaluate
 from unison_agent.cli.options import Debug, Json, Media, Profile, Quiet, Text, Tools
 from unison_agent.cli.planning_files import plan_file
@@ -33,6 +34,7 @@ app = typer.Typer(
 evaluate.command()(evaluate_tasks.generation)
 evaluate.command()(evaluate_tasks.understanding)
 app.add_typer(evaluate, name="evaluate")
+app.command()(doctor)
 
 
 def open_unison(profile: str, progress: Progress, tools: Sequence[str] = ()) -> "Unison":
