@@ -29,14 +29,11 @@ def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["doctor", *arguments], env={"COLUMNS": "200"})
 
 
-Found = dict[str, dict[str, str | None]]
-
-
-def findings(done: Result, profile: str = "nano") -> Found:
+def findings(done: Result, profile: str = "nano") -> dict[str, dict[str, str]]:
     """Return the findings of a profile in --json, by name."""
     profiles = json.loads(done.stdout)["profiles"]
     (found,) = (each["findings"] for each in profiles if each["profile"] == profile)
-    return {each["name"]: each for each in cast("list[dict[str, str | None]]", found)}
+    return {each["name"]: each for each in cast("list[dict[str, str]]", found)}
 
 
 def test_nano_runs_here_and_wan_vace_does_not() -> None:
@@ -65,7 +62,7 @@ def test_weights_that_were_not_fetched(tmp_path: Path, monkeypatch: pytest.Monke
     assert done.exit_code == 1
     base = findings(done)["base weights"]
     assert (base["state"], base["fix"]) == ("gap", "unison-agent pull nano")
-    assert "needs 0.5 GB" in str(findings(done)["disk"]["words"])
+    assert "needs 0.5 GB" in findings(done)["disk"]["words"]
     assert not (tmp_path / "none").exists(), "looking changes nothing"
 
 
@@ -95,7 +92,7 @@ def test_what_was_unpacked_of_the_base_is_looked_at(
     shutil.copy(whole / SUMS, folder / whole.name / SUMS)
     done = invoke("--json")
     assert done.exit_code == 1
-    assert "is missing" in str(findings(done)["base weights"]["words"])
+    assert "is missing" in findings(done)["base weights"]["words"]
 
 
 def test_shipped_weights_that_are_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,9 +106,9 @@ def test_shipped_weights_that_are_damaged(tmp_path: Path, monkeypatch: pytest.Mo
     done = invoke("--json")
     assert done.exit_code == 1
     found = findings(done)
-    assert "connector.safetensors is damaged" in str(found["shipped weights"]["words"])
-    assert "model_index.json is missing" in str(found["shipped pipeline"]["words"])
-    assert "pip install" in str(found["shipped weights"]["fix"])
+    assert "connector.safetensors is damaged" in found["shipped weights"]["words"]
+    assert "model_index.json is missing" in found["shipped pipeline"]["words"]
+    assert "pip install" in found["shipped weights"]["fix"]
 
 
 def test_what_needs_more_than_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +119,7 @@ def test_what_needs_more_than_the_machine_has(monkeypatch: pytest.MonkeyPatch) -
     assert findings(done)["memory"]["state"] == "gap"
     assert findings(done)["memory"]["words"] == "1.0 GB, 0.1 GB of it free; needs 2.5 GB"
     assert findings(done, "wan-vace")["disk"]["state"] == "gap"
-    assert "HF_HOME" in str(findings(done, "wan-vace")["disk"]["words"])
+    assert "HF_HOME" in findings(done, "wan-vace")["disk"]["words"]
 
 
 def test_a_machine_that_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +173,7 @@ def test_a_pack_of_ones_own_and_one_that_is_not_there(tmp_path: Path) -> None:
     base_folder()
     done = invoke("--profile", str(pack), "--json")
     assert done.exit_code == 0
-    assert "not known" in str(findings(done, "mine")["memory"]["words"])
+    assert "not known" in findings(done, "mine")["memory"]["words"]
     done = invoke("--profile", "nope")
     assert done.exit_code == 1
     assert "'nope'" in done.stderr

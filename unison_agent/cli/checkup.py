@@ -11,7 +11,7 @@ from unison_agent.errors import DownloadError, UnisonError
 from unison_agent.opening import check_loadable, weights_folder
 from unison_agent.packs import Pack
 from unison_agent.pipelines import NANO_FOLDER, verified
-from unison_agent.specs import HasWeights
+from unison_agent.specs import HasWeights, PipelineSpec
 from unison_agent.weights import cache_dir, fetch_base, verify_folder
 
 State = Literal["ok", "note", "gap"]
@@ -112,8 +112,11 @@ def _weights(pack: Pack) -> Iterator[Finding]:
         yield _base()
     else:
         yield _cached(understanding, "config.json")
-    pipelines = {tool.pipeline for tool in pack.tools if tool.pipeline is not None}
-    for spec in sorted(pipelines, key=lambda one: (one.repo or "", one.folder or "")):
+    looked_at: list[PipelineSpec] = []
+    for spec in (tool.pipeline for tool in pack.tools):
+        if spec is None or spec in looked_at:
+            continue
+        looked_at.append(spec)
         if spec.folder is not None:
             yield _verified("shipped pipeline", NANO_FOLDER / spec.folder, verified)
         else:

@@ -134,8 +134,8 @@ def cuda() -> Device:
 
         if not torch.cuda.is_available():
             return Device(why_not=f"torch {built} finds no CUDA device")
-        first = torch.cuda.get_device_properties(0)
-        return Device(str(first.name), int(first.total_memory))
+        _, total = torch.cuda.mem_get_info(0)
+        return Device(torch.cuda.get_device_name(0), total)
     except Exception as error:  # noqa: BLE001 - a broken install or driver may raise anything
         return Device(why_not=f"torch {built} cannot be used ({error})")
 
