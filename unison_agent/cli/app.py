@@ -72,6 +72,9 @@ def run(
     seed: Annotated[int | None, typer.Option(min=0, help="Where the request names none.")] = None,
     mode: Annotated[Mode, typer.Option(help="When a stated value is not possible.")] = "nearest",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    no_text: Annotated[
+        bool, typer.Option("--no-text", help="Leave your words out of the file's record.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     profile: Profile = "nano",
@@ -96,7 +99,7 @@ def run(
         console.print(line)
     if result.adjustments:
         console.print(show.adjustments_table(result.adjustments))
-    saved = files.save(result, out, overwrite=overwrite)
+    saved = files.save(result, out, overwrite=overwrite, words=not no_text)
     if json:
         typer.echo(result.to_json())
     elif quiet:
@@ -112,7 +115,10 @@ def run(
 @told
 def plan(
     text: Annotated[
-        str | None, typer.Argument(metavar="[REQUEST]", help="What you want, in your words.")
+        str | None,
+        typer.Argument(
+            metavar="[REQUEST]", help="What you want, in your words."
+        ),
     ] = None,
     media: Media = None,
     kinds: Annotated[
