@@ -15,6 +15,7 @@ from unison_agent.cli.doctor import doctor
 from unison_agent.cli.evaluate import evaluate
 from unison_agent.cli.options import Debug, Json, Media, Profile, Quiet, Text, Tools
 from unison_agent.cli.planning_files import plan_file
+from unison_agent.cli.replay import replay
 from unison_agent.cli.telling import stderr, stdout, told
 from unison_agent.errors import NegotiationError, RequestError
 from unison_agent.media import Kind, MediaSet
@@ -35,6 +36,7 @@ evaluate.command()(evaluate_tasks.generation)
 evaluate.command()(evaluate_tasks.understanding)
 app.add_typer(evaluate, name="evaluate")
 app.command()(doctor)
+app.command()(replay)
 
 
 def open_unison(profile: str, progress: Progress, tools: Sequence[str] = ()) -> "Unison":
