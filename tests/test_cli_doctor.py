@@ -190,19 +190,27 @@ def test_an_install_without_the_models_extra(tmp_path: Path) -> None:
         "sys.argv = ['unison-agent', 'doctor', '--json']\n"
         "from unison_agent.cli import main; main()"
     )
-    done = subprocess.run(
-        [sys.executable, "-S", "-P", "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        encoding="utf-8",
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-    )
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-S", "-P", "-c", code],
+            capture_output=True,
+            text=True,
+            check=False,
+            encoding="utf-8",
+            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        )
+
+    done = run()
     assert done.returncode == 1, done.stderr
     assert done.stderr == ""
     content = json.loads(done.stdout)
     (nano,) = (each for each in content["profiles"] if each["profile"] == "nano")
     found = {each["name"]: each for each in nano["findings"]}
+    (tmp_path / "av").unlink()
+    broken = run()
+    assert broken.returncode == 1
+    assert broken.stderr == "error: av is not installed. Run: pip install unison-agent\n"
     assert "torch" in found["packages"]["words"]
     assert found["packages"]["fix"] == "pip install 'unison-agent[models]'"
     assert found["video files"]["state"] == "ok"

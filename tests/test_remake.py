@@ -103,6 +103,8 @@ def test_attachments_are_known_by_their_hash(tmp_path: Path) -> None:
     assert missing.value.slot == "image_2"
     with pytest.raises(RequestError, match="too many are given: red"):
         remake(path, [*stars, stars[0]], agent=agent())
+    with pytest.raises(RequestError, match="must be a sequence"):
+        remake(path, str(stars[0]), agent=agent())
     PIL.Image.new("RGB", (32, 32), "pink").save(stars[1])
     (difference,) = remake(path, stars, agent=agent()).differences
     assert difference.what == "image_2 (blue.png)"

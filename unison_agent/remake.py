@@ -18,7 +18,7 @@ import numpy as np
 from unison_agent import replay
 from unison_agent.agent import Unison
 from unison_agent.errors import MissingInputError, OutputError, RequestError
-from unison_agent.media import DEFAULT_LIMITS, Image, MediaSet, MediaSource, Medium, open_medium
+from unison_agent.media import DEFAULT_LIMITS, Image, MediaSet, MediaSource, Medium
 from unison_agent.media.containers import identify
 from unison_agent.media.media_set import open_blob
 from unison_agent.media.sources import Blob, read_source
@@ -161,7 +161,8 @@ def remake(
     record = saved.record
     if agent is None:
         agent = Unison.from_pretrained(profile_of(saved))
-    attached, swapped = _attachments(record, [open_medium(each) for each in media])
+    given = MediaSet.of(media)
+    attached, swapped = _attachments(record, [given.medium(name) for name, _ in given.attachments])
     result = agent.run(record.plan, attached, seed=_seed(record), progress=progress)
     artifacts = tuple(_made(result, each.record, saved.name) for each in saved.outputs)
     pairs = list(zip(saved.outputs, artifacts, strict=True))
