@@ -207,10 +207,10 @@ def test_an_install_without_the_models_extra(tmp_path: Path) -> None:
     content = json.loads(done.stdout)
     (nano,) = (each for each in content["profiles"] if each["profile"] == "nano")
     found = {each["name"]: each for each in nano["findings"]}
-    (tmp_path / "av").unlink()
+    (tmp_path / "filelock").unlink()
     broken = run()
     assert broken.returncode == 1
-    assert broken.stderr == "error: av is not installed. Run: pip install unison-agent\n"
+    assert broken.stderr == "error: filelock is not installed. Run: pip install unison-agent\n"
     assert "torch" in found["packages"]["words"]
     assert found["packages"]["fix"] == "pip install 'unison-agent[models]'"
     assert found["video files"]["state"] == "ok"

@@ -91,6 +91,16 @@ def test_the_cell_is_the_request_and_the_result_a_variable(notebook: Notebook) -
     assert not notebook.run("result.image").failed
 
 
+def test_a_question_is_no_call_for_help(notebook: Notebook) -> None:
+    notebook.agent({"task": "text_understanding"})
+    notebook.run("%load_ext unison_agent")  # twice is once
+    ran = notebook.run("if True:\n    %unison --agent mine --as said Why is 'it' blue?\nsaid")
+    assert isinstance(ran.value, Result), ran.stderr
+    assert ran.value.text == "Why is 'it' blue?"
+    assert isinstance(notebook.run("%unison --agent mine Why?\n").value, Result)
+    assert "Run a request" in notebook.run("%unison?").stdout
+
+
 def test_variables_are_media(notebook: Notebook) -> None:
     edit = {"task": "image_editing", "source": "image_1", "target": "star"}
     notebook.agent({"task": "text_to_image"}, edit, edit)

@@ -37,6 +37,7 @@ Magic = Callable[[str, str | None], Result | Planned]
 _OPTION = re.compile(r"\s*--(?P<name>[a-z]+)(?=[\s=]|$)")
 _VALUE = re.compile(r"""\s*(?:=|\s)\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>\S+))""")
 _TAKES = ("media", "seed", "profile", "agent", "mode", "as")
+_QUESTION = re.compile(r"^(?P<indent>\s*)%unison[ \t]+(?P<rest>.*\S.*\?)[ \t]*$", re.MULTILINE)
 _USAGE = (
     "Write %unison [--media FILE]... [--seed N] [--profile NAME] [--agent VARIABLE] "
     "[--mode nearest|strict|ask] [--as VARIABLE] [--plan] REQUEST, or the request below a %%unison line."
@@ -189,3 +190,14 @@ def register(shell: "InteractiveShell") -> None:
     # The shell's own register_magic_function is typed as if it were no method.
     add = cast("Callable[[Magic, str, str], None]", shell.register_magic_function)  # pyright: ignore[reportUnknownMemberType]
     add(UnisonMagic(shell).unison, "line_cell", "unison")
+    if _questions not in shell.input_transformers_cleanup:
+        shell.input_transformers_cleanup.append(_questions)
+
+
+def _questions(lines: list[str]) -> list[str]:
+    """Keep requests that end in a question mark from being read as a call for IPython's help."""
+    return [_QUESTION.sub(_as_call, line) for line in lines]
+
+
+def _as_call(line: re.Match[str]) -> str:
+    return f"{line['indent']}get_ipython().run_line_magic('unison', {line['rest']!r})"

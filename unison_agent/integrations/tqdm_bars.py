@@ -8,11 +8,13 @@ from unison_agent.errors import MissingDependencyError
 from unison_agent.progress import STAGE_WORDS, ProgressEvent, Stage
 
 if TYPE_CHECKING:
-    pass
+    from tqdm import tqdm
 
 
 class TqdmBars:
-    """A progress listener and context manager: one bar a stage, gone when the work is done.
+    """A progress listener and context manager: one bar, of the stage that is going on, gone when it is done.
+
+    Without ipywidgets a notebook shows bars as text, where several at once would leave lines behind.
 
     Raises:
         MissingDependencyError: tqdm is not installed.
@@ -22,11 +24,12 @@ class TqdmBars:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # without ipywidgets tqdm draws its bars in text
-                from tqdm.auto import tqdm
+                from tqdm import auto
         except ImportError as error:
             raise MissingDependencyError("tqdm", extra="models") from error
-        self._new = tqdm
-        self._bars: dict[Stage, tqdm[NoReturn]] = {}
+        self._new = auto.tqdm
+        self._bar: tqdm[NoReturn] | None = None
+        self._stage: Stage | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -37,23 +40,29 @@ class TqdmBars:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for bar in self._bars.values():
-            bar.close()
-        self._bars.clear()
+        self._close()
 
     def __call__(self, event: ProgressEvent) -> None:
         """Show one event."""
-        bar = self._bars.get(event.stage)
-        if bar is None:
-            loading = event.stage == "download"
-            bar = self._new(
-                desc=STAGE_WORDS[event.stage],
-                leave=False,
-                unit="B" if loading else "",
-                unit_scale=loading,
-            )
-            self._bars[event.stage] = bar
-        bar.total = event.total
-        bar.n = event.done
-        bar.set_postfix_str(event.note, refresh=False)
-        bar.refresh()
+        if self._bar is None or event.stage != self._stage:
+            self._close()
+            self._bar, self._stage = self._open(event), event.stage
+        self._bar.total = event.total
+        self._bar.n = event.done
+        self._bar.set_postfix_str(event.note, refresh=False)
+        self._bar.refresh()
+
+    def _open(self, event: ProgressEvent) -> "tqdm[NoReturn]":
+        loading = event.stage == "download"
+        return self._new(
+            desc=STAGE_WORDS[event.stage],
+            total=event.total,
+            leave=False,
+            unit="B" if loading else "",
+            unit_scale=loading,
+        )
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
