@@ -61,8 +61,8 @@ class Need:
     gpu: float = 0.0
 
 
-# nano: 1.5 GB were measured for a picture, with room for clips. wan-vace: what its parameters take in bfloat16 (5.7 billion of them in the text encoder), with
-# room for a clip; its files on the hub are partly of twice that size.
+# nano: 1.5 GB were measured for a picture; the rest is room for clips. wan-vace: not measured, estimated from
+# its parameters in bfloat16 on the device, and from files on the hub that may be float32.
 _NEEDS = {"nano": Need(memory=2.5, disk=0.5), "wan-vace": Need(memory=16, disk=50, gpu=32)}
 
 
