@@ -59,7 +59,9 @@ def test_a_plan_shows_itself() -> None:
         "step_1: image_editing(prompt='Turn the star green', source='image_1', target='the star')"
     )
     assert repr(planned) == shown
-    assert planned._repr_mimebundle_() == {"text/plain": shown}
+    bundle = planned._repr_mimebundle_()
+    assert bundle["text/plain"] == shown
+    assert bundle["text/html"] == planned.explain().html()
     assert Plan.model_validate_json(planned.to_json()) == planned.plan
     assert "width" not in json.loads(planned.to_json())["steps"][0]
 

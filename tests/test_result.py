@@ -3,17 +3,20 @@
 import base64
 import json
 import os
+import re
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import PIL.Image
 import pytest
 
-from unison_agent.errors import MediaError, OutputError
+from unison_agent.errors import MediaError, OutputError, RequestError
 from unison_agent.media import Image, MediaSet, Video
 from unison_agent.replay import Record
-from unison_agent.result import Artifact, Result, StepResult, Timings
+from unison_agent.result import Artifact, Result, StepResult, Timings, display, grid
 from unison_agent.tasks import (
     Adjustment,
     Granted,
@@ -356,16 +359,85 @@ def test_a_notebook_shows_images_clips_and_text() -> None:
     data = moving["text/html"].partition("data:video/mp4;base64,")[2].partition('"')[0]
     assert Video.open(base64.b64decode(data)).num_frames == 9
     answer = result((ASK, "<b>A star"))._repr_mimebundle_()
-    assert answer == {"text/plain": "1. image_understanding: <b>A star (1.5 s)\n   no connector"}
+    assert answer["text/plain"] == "1. image_understanding: <b>A star (1.5 s)\n   no connector"
     both = result((DRAW, [star()]), (ASK, "<b>A star"))._repr_mimebundle_()
-    assert "&lt;b&gt;A star" in both["text/html"]
+    assert "image/png" not in both
+    for shown in (answer, both):
+        assert "<p>&lt;b&gt;A star</p>" in shown["text/html"]
 
 
-def test_a_long_clip_is_named_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unison_agent.result.display.INLINE_BYTES", 100)
+def test_a_notebook_shows_what_was_changed_and_understood() -> None:
+    html = result((DRAW, [star()]))._repr_mimebundle_()["text/html"]
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", html)
+    assert cells == ["width", "100000", "64", "nano draws 64 pixels wide"]
+    assert "<small>no connector</small>" in html
+    assert "<summary>plan</summary>" in html
+    assert "step 1 make an image (width 100000)" in html
+    assert "<table" not in result((MOVE, [clip()]))._repr_mimebundle_()["text/html"]
+
+
+def test_html_is_made_for_those_who_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = result((DRAW, [star()]))
+    assert "text/html" not in made._repr_mimebundle_(exclude={"text/html"})
+    assert "text/html" not in made._repr_mimebundle_(include={"text/plain"})
+    assert "text/html" in made._repr_mimebundle_(include={"text/html"})
+    shell = SimpleNamespace(display_formatter=SimpleNamespace(active_types=["text/plain"]))
+    in_a_terminal = SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", in_a_terminal)
+    assert set(made._repr_mimebundle_()) == {"text/plain", "image/png"}
+
+
+def test_a_long_clip_is_a_poster_and_a_player_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(display, "INLINE_BYTES", 100)
+    again = result((MOVE, [clip()]))._repr_mimebundle_()["text/html"]
     html = result((MOVE, [clip()]))._repr_mimebundle_()["text/html"]
-    assert "64x64, 9 frames at 8 fps" in html
-    assert "base64" not in html
+    assert html == again
+    (player,) = re.findall(r"<video[^>]*>", html)
+    assert "data:video" not in player
+    poster = re.search(r'poster="data:image/jpeg;base64,([^"]*)"', player)
+    source = re.search(r' src="([^"]*)"', player)
+    assert poster is not None
+    assert source is not None
+    assert Image.open(base64.b64decode(poster[1])).width == 64
+    assert Video.open(tmp_path / source[1]).num_frames == 9
+    assert files(tmp_path) == [display.CLIPS_FOLDER]
+
+
+def test_a_long_clip_where_nothing_can_be_written_is_a_poster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(display, "INLINE_BYTES", 100)
+    (tmp_path / display.CLIPS_FOLDER).write_text("in the way", encoding="utf-8")
+    html = result((MOVE, [clip()]))._repr_mimebundle_()["text/html"]
+    assert "<video" not in html
+    assert "data:image/jpeg" in html
+    assert "64x64, 9 frames at 8 fps, too long to show here" in html
+
+
+def test_a_grid_shows_results_side_by_side() -> None:
+    shown = grid([result((DRAW, [star()])), clip(), result((ASK, "<i>A star"))])
+    html = shown._repr_html_()
+    assert "grid-template-columns:repeat(3," in html
+    assert html.count("<figure") == html.count("</figure>") == 3
+    assert (html.count("<img"), html.count("<video")) == (1, 1)
+    assert "draw it and so on (seed 7)" in html
+    assert "&lt;i&gt;A star" in html
+    assert repr(shown).splitlines() == [
+        "1. draw it and so on (seed 7): 64x64",
+        "2. 64x64, 9 frames at 8 fps: 64x64, 9 frames at 8 fps",
+        "3. draw it and so on: <i>A star",
+    ]
+    assert grid([]).columns == 1
+    assert grid([star()] * 9).columns == 4
+    named = grid([star()], columns=2, captions=["<one>"])
+    assert "&lt;one&gt;" in named._repr_html_()
+    for columns, captions, message in ((0, ["a"], "columns"), (1, ["a", "b"], "2 captions")):
+        with pytest.raises(RequestError, match=message):
+            grid([star()], columns=columns, captions=captions)
 
 
 def test_repr_is_a_summary() -> None:

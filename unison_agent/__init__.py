@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
     from unison_agent.agent import Planned, Unison
     from unison_agent.artifacts import ArtifactInfo, ArtifactStore
     from unison_agent.custom.tool import (
@@ -152,6 +154,11 @@ def __getattr__(name: str) -> object:
         raise AttributeError(msg)
     globals()[name] = value
     return value
+
+
+def load_ipython_extension(ipython: "InteractiveShell") -> None:
+    """Add the magics of `unison_agent.integrations.ipython`: what ``%load_ext unison_agent`` calls."""
+    import_module("unison_agent.integrations.ipython").register(ipython)
 
 
 def __dir__() -> list[str]:

@@ -23,6 +23,7 @@ VISION_END: Final = "<|vision_end|>"
 IMAGE_PAD: Final = "<|image_pad|>"
 VIDEO_PAD: Final = "<|video_pad|>"
 _ADDED: Final = (VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD)
+BASE_FOLDER: Final = "smollm2-135m-instruct"  # beside the file that it is made from
 _REMAKE: Final = "Make it again: unison-agent pull nano --force"
 _VOCABULARY: Final = 49216  # 49,152 of the base, the four above, filled up to a multiple of 64
 
@@ -169,7 +170,7 @@ def base_folder(progress: Progress = silent, *, force: bool = False, offline: bo
         WeightsError: The cache is damaged or cannot be written.
     """
     gguf = weights.fetch_base(progress, force=force, offline=offline)
-    folder = gguf.parent / "smollm2-135m-instruct"
+    folder = gguf.parent / BASE_FOLDER
     if folder.is_dir() and not force:
         weights.verify_folder(folder, hint=_REMAKE)
         return folder

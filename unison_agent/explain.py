@@ -72,10 +72,14 @@ class Explanation:
             text.append(part, " ".join(_style(one.field)[0] for one in stating))
         return text
 
-    def _repr_html_(self) -> str:
+    def html(self) -> str:
+        """Return the same for a notebook: marks say on hover which value they state."""
         request = "".join(_html(part, stating) for part, stating in _parts(self.plan))
         lines = "".join(f"<div>{escape(line.plain)}</div>" for line in self._lines())
         return f'<div><bdi dir="auto" style="white-space: pre-wrap">{request}</bdi>{lines}</div>'
+
+    def _repr_html_(self) -> str:
+        return self.html()
 
     def _lines(self) -> Iterator[Text]:
         plan = self.plan

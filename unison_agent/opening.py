@@ -35,15 +35,24 @@ def load_calibration(spec: "UnderstandingSpec") -> Calibration | None:
     return Calibration.load(weights_folder(spec) / "planner" / "calibration.json")
 
 
+def check_loadable(spec: "UnderstandingSpec") -> None:
+    """Refuse what this version cannot load.
+
+    Raises:
+        WeightsError: It is a model of the hub.
+    """
+    if spec.source == "hub":
+        msg = f"The understanding model {spec.repo} comes from the hub, which cannot be loaded yet."
+        raise WeightsError(msg, hint="Use the profile 'nano'.")
+
+
 def load_understanding(spec: "UnderstandingSpec", progress: Progress) -> "UnderstandingModel":
     """Load the understanding model, fetching its base where it is not cached.
 
     Raises:
         WeightsError: Weights are missing or damaged, or cannot be loaded yet.
     """
-    if spec.source == "hub":
-        msg = f"The understanding model {spec.repo} comes from the hub, which cannot be loaded yet."
-        raise WeightsError(msg, hint="Use the profile 'nano'.")
+    check_loadable(spec)
     from unison_agent.vlm import UnderstandingModel
 
     return UnderstandingModel.load_nano(

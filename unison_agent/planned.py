@@ -58,7 +58,7 @@ class Planned:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         del include, exclude
-        return {"text/plain": repr(self)}
+        return {"text/plain": repr(self), "text/html": self.explain().html()}
 
     def _lines(self) -> list[str]:
         if self.missing is not None:

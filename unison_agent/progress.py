@@ -7,6 +7,18 @@ from typing import Literal
 Stage = Literal[
     "download", "load", "plan", "encode", "denoise", "decode", "answer", "save", "evaluate", "tool"
 ]
+STAGE_WORDS: dict[Stage, str] = {
+    "download": "downloading",
+    "load": "loading",
+    "plan": "planning",
+    "encode": "reading",
+    "denoise": "generating",
+    "decode": "decoding",
+    "answer": "answering",
+    "save": "saving",
+    "tool": "your tool",
+    "evaluate": "evaluating",
+}
 
 
 @dataclass(frozen=True, slots=True)

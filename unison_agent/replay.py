@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, cast
 
 import PIL.Image
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, JsonValue, ValidationError, model_validator
 
 from unison_agent.errors import MediaError, OutputError
 from unison_agent.media import DEFAULT_LIMITS, MediaSet
@@ -22,11 +22,12 @@ from unison_agent.media.codec import read_tags
 from unison_agent.media.containers import Container, check_whole, identify
 from unison_agent.media.image import DECODE_ERRORS, parse_image
 from unison_agent.media.sources import Blob, read_source
-from unison_agent.tasks import Granted, GrantedAnswer, MediaKind, Plan, Wire
+from unison_agent.tasks import Granted, GrantedAnswer, MediaKind, Plan, Wire, wordless_plan
 
 SCHEMA_VERSION = 1
 _KEYWORD = b"unison"  # of the PNG text chunk
 _MARK = "unison-agent record "  # tells our comments from other people's
+_MOST_CHARACTERS = 2**20  # requests have 8,192; what is longer was not written by this library
 _EXIF_DESCRIPTION = 0x010E
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 # What changes pixels.
@@ -71,6 +72,7 @@ class Record(Wire):
     index: int = Field(ge=1, description="Which of the step's outputs this is, from 1.")
     created: AwareDatetime = Field(description="UTC.")
     versions: tuple[Version, ...] = ()
+    wordless: bool = Field(default=False, description="The request's words were left out.")
 
     @model_validator(mode="after")
     def _step_exists(self) -> Self:
@@ -130,6 +132,10 @@ class Record(Wire):
         if isinstance(granted, GrantedAnswer) or granted.num_outputs < 2:
             return f"step_{self.step}"
         return f"step_{self.step}_{self.index}"
+
+    def without_words(self) -> Self:
+        """The record without the request's words; what was made cannot be made again from it."""
+        return self.model_copy(update={"plan": wordless_plan(self.plan), "wordless": True})
 
 
 @cache
@@ -195,14 +201,26 @@ def read_blob(blob: Blob) -> Record | None:
     container = identify(blob.name, blob.data)
     check_whole(blob.name, container, blob.data)
     text = _png_text(blob) if container in ("png", "apng") else _marked_text(blob, container)
-    return None if text is None else _parse(blob.name, text)
+    return None if text is None else parse(blob.name, text)
+
+
+def as_json(record: Record) -> dict[str, JsonValue]:
+    """The record as values of JSON, without what is unstated."""
+    return record.model_dump(mode="json", exclude_defaults=True)
 
 
 def _json(record: Record) -> str:
-    return json.dumps(record.model_dump(mode="json", exclude_defaults=True), separators=(",", ":"))
+    return json.dumps(as_json(record), separators=(",", ":"))
 
 
-def _parse(name: str, text: str) -> Record:
+def parse(name: str, text: str) -> Record:
+    """Read a record that stands alone; `name` is the file's, for messages.
+
+    Raises:
+        OutputError: It is damaged, too long, or of a newer version.
+    """
+    if len(text) > _MOST_CHARACTERS:
+        raise _damaged(name, f"it has {len(text):,} characters, at most {_MOST_CHARACTERS:,}")
     try:
         fields = cast("object", json.loads(text))
         newest = cast("dict[str, object]", fields) if isinstance(fields, dict) else {}
@@ -215,7 +233,7 @@ def _parse(name: str, text: str) -> Record:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "record"
         raise _damaged(name, f"{where}: {first['msg']}") from error
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers and nesting beyond all measure
         raise _damaged(name, str(error)) from error
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``unison-agent run``, ``plan``, ``call``, ``tools``, ``schema``, ``pull``, ``demo`` and ``evaluate``."""
+"""The command line; `unison-agent --help` lists its commands."""
 
 import sys
 
@@ -6,8 +6,12 @@ import sys
 def main() -> None:
     """Run a command and leave with its exit code: 0, 1 for errors, 2 for usage, 130 for Ctrl-C."""
     try:
-        from unison_agent.cli.app import app
-
+        try:
+            from unison_agent.cli.app import app
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.startswith("unison_agent"):
+                raise
+            sys.exit(f"error: {error.name} is not installed. Run: pip install unison-agent")
         app()
     except KeyboardInterrupt:  # before a command began
         sys.exit(130)

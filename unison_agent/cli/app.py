@@ -8,10 +8,14 @@ import typer
 from rich.console import Console
 
 from unison_agent.cli import evaluate_tasks, files, functions, show, upkeep
+from unison_agent.cli.asking import request_text
 from unison_agent.cli.bars import Bars
+from unison_agent.cli.doctor import doctor
 from unison_agent.cli.evaluate import evaluate
+from unison_agent.cli.inline import check_inline, show_inline
 from unison_agent.cli.options import Debug, Json, Media, Profile, Quiet, Text, Tools
 from unison_agent.cli.planning_files import plan_file
+from unison_agent.cli.replay import replay
 from unison_agent.cli.telling import stderr, stdout, told
 from unison_agent.errors import NegotiationError
 from unison_agent.functions import MediaPolicy
@@ -25,13 +29,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    epilog="Exit codes: 0 done, 1 an error (one message), 2 wrong usage, 130 stopped with Ctrl-C.",
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 evaluate.command()(evaluate_tasks.generation)
 evaluate.command()(evaluate_tasks.understanding)
 app.add_typer(evaluate, name="evaluate")
+app.command()(doctor)
+app.command()(replay)
 
 
 def open_unison(profile: str, progress: Progress, tools: Sequence[str] = ()) -> "Unison":
@@ -72,6 +78,12 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be made and its cost; make nothing.")
     ] = False,
+    no_text: Annotated[
+        bool, typer.Option("--no-text", help="Leave your words out of the file's record.")
+    ] = False,
+    shown: Annotated[
+        bool, typer.Option("--show", help="Show pictures in the terminal too, where there is one.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     profile: Profile = "nano",
@@ -82,7 +94,8 @@ def run(
     del debug
     if out is not None:
         files.check_out(out, overwrite=overwrite)
-    attached = MediaSet.of(media or [])
+    inline_too = shown and not (json or quiet) and check_inline()
+    text, attached = request_text(text), MediaSet.of(media or [])
     console = stdout() if not (json or quiet) else Console(file=None, quiet=True)
     with Bars(stderr(), shown=not quiet) as bars:
         unison = open_unison(profile, bars, tool or ())
@@ -100,7 +113,7 @@ def run(
         console.print(line)
     if result.adjustments:
         console.print(show.adjustments_table(result.adjustments))
-    saved = files.save(result, out, overwrite=overwrite)
+    saved = files.save(result, out, overwrite=overwrite, words=not no_text)
     if json:
         typer.echo(result.to_json())
     elif quiet:
@@ -109,6 +122,8 @@ def run(
         typer.echo(result.text)
     for line in show.saved_lines(saved):
         (stderr() if json else console).print(line)
+    if inline_too:
+        show_inline(output.medium for output in result.outputs)
     console.print(f"[dim]{show.timing_words(result.timings)}[/]")
 
 
@@ -116,7 +131,10 @@ def run(
 @told
 def plan(
     text: Annotated[
-        str | None, typer.Argument(metavar="[REQUEST]", help="What you want, in your words.")
+        str | None,
+        typer.Argument(
+            metavar="[REQUEST]", help="What you want, in your words; - reads it from stdin."
+        ),
     ] = None,
     media: Media = None,
     kinds: Annotated[
@@ -158,7 +176,7 @@ def plan(
     attached = MediaSet.of(media or []) if kinds is None else MediaSet.of_kinds(*_kinds(kinds))
     with Bars(stderr()) as bars:
         unison = open_unison(profile, bars, tool or ())
-        planned = unison.plan(text or "", attached, progress=bars)
+        planned = unison.plan(request_text(text or ""), attached, progress=bars)
     if json:
         typer.echo(planned.plan.model_dump_json(indent=2, exclude_none=True))
         return

@@ -9,20 +9,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from unison_agent.progress import ProgressEvent, Stage
-
-_NAMES: dict[Stage, str] = {
-    "download": "downloading",
-    "load": "loading",
-    "plan": "planning",
-    "encode": "reading",
-    "denoise": "generating",
-    "decode": "decoding",
-    "answer": "answering",
-    "save": "saving",
-    "tool": "your tool",
-    "evaluate": "evaluating",
-}
+from unison_agent.progress import STAGE_WORDS, ProgressEvent, Stage
 
 
 class Bars:
@@ -57,7 +44,7 @@ class Bars:
         """Show one event."""
         line = self._lines.get(event.stage)
         if line is None:
-            line = self._bars.add_task(_NAMES[event.stage], amount="", note="")
+            line = self._bars.add_task(STAGE_WORDS[event.stage], amount="", note="")
             self._lines[event.stage] = line
         self._bars.update(
             line,

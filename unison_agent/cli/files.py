@@ -38,12 +38,16 @@ def check_fits(out: Path, plan: Plan) -> None:
     raise OutputError(msg, hint="Choose another name, or say what you want more clearly.")
 
 
-def save(result: Result, out: Path | None, *, overwrite: bool) -> tuple[Path, ...]:
+def save(
+    result: Result, out: Path | None, *, overwrite: bool, words: bool = True
+) -> tuple[Path, ...]:
     """Save to `out`, or what was made under free names in this folder; return the paths.
 
     Raises:
         OutputError: It could not be written.
     """
+    if not words:
+        result = result.without_words()
     if out is not None:
         return _paths(result.save(out, overwrite=overwrite))
     saved: list[Path] = []

@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
-Text = Annotated[str, typer.Argument(metavar="REQUEST", help="What you want, in your words.")]
+Text = Annotated[
+    str,
+    typer.Argument(metavar="REQUEST", help="What you want, in your words; - reads it from stdin."),
+]
 Media = Annotated[
     list[Path] | None,
     typer.Option(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from unison_agent.demo import Outcome
     from unison_agent.evaluation.tool_check import Reach
     from unison_agent.packs import Limits, ToolSpec
+    from unison_agent.remake import Difference
     from unison_agent.result import Result, Timings
 
 
@@ -63,6 +64,21 @@ def changes_table(changes: Iterable[tuple[str, str, str]]) -> Table:
     for field, asked, granted in changes:
         table.add_row(field.replace("_", " "), escape(asked), escape(granted))
     return table
+
+
+def differences_table(differences: "Iterable[Difference]") -> Table:
+    """Return what is recorded of a file, and what is here instead."""
+    table = _table("differs", "recorded", "here")
+    for one in differences:
+        table.add_row(
+            escape(_short(one.what)), escape(_short(one.recorded)), escape(_short(one.here))
+        )
+    return table
+
+
+def _short(words: str) -> str:
+    shown = words if len(words) <= 48 else f"{words[:16]}..."
+    return "".join(one if one.isprintable() else "\ufffd" for one in shown)
 
 
 def timing_words(timings: "Timings") -> str:

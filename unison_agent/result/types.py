@@ -4,8 +4,8 @@ It does not run anything; it can be saved, loaded, shown, and turned into JSON.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -14,84 +14,17 @@ from unison_agent.errors import OutputError
 from unison_agent.media import DEFAULT_LIMITS, Image, Kind, Medium, Video
 from unison_agent.media.media_set import open_blob
 from unison_agent.media.sources import read_source
-from unison_agent.replay import Record
 from unison_agent.result import display, saving
-from unison_agent.tasks import Adjustment, Call, CustomCall, Granted, Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Wall-clock seconds by stage; `total_seconds` is measured, not the sum of the others."""
-
-    plan_seconds: float = 0.0
-    load_seconds: float = 0.0
-    encode_seconds: float = 0.0
-    denoise_seconds: float = 0.0
-    decode_seconds: float = 0.0
-    answer_seconds: float = 0.0
-    tool_seconds: float = 0.0
-    total_seconds: float = 0.0
-
-    def __add__(self, other: "Timings") -> "Timings":
-        mine: tuple[float, ...] = astuple(self)
-        return Timings(*(a + b for a, b in zip(mine, astuple(other), strict=True)))
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """One picture or clip that a step made.
-
-    Attributes:
-        handle: ``step_1``, or ``step_1_2`` for the second of several outputs.
-        medium: The picture or clip.
-        record: How it was made.
-    """
-
-    handle: str
-    medium: Medium
-    record: Record
-
-    @property
-    def kind(self) -> Kind:
-        """``"image"`` or ``"video"``."""
-        return self.medium.kind
-
-    @property
-    def sha256(self) -> str:
-        """Of the pixels as they were made; of the file, when it was loaded from one."""
-        return self.medium.sha256
-
-    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write this output alone; see `Result.save`.
-
-        Raises:
-            OutputError: It cannot be written there, or not under that suffix.
-        """
-        return _save([self], Path(path), overwrite=overwrite)[0]
-
-
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """What one step of the plan did.
-
-    Attributes:
-        call: The step.
-        granted: What was really done.
-        artifacts: Pictures or clips; empty for an answer.
-        text: The answer; None for pictures and clips.
-        notes: What the user should know, e.g. that no connector was used.
-        timings: Of this step.
-        kept_db: How near the model itself came to the pixels that an edit keeps, before the source's own were
-            put there: PSNR, dB, of the worst output. None where nothing was to be kept.
-    """
-
-    call: Call
-    granted: Granted
-    artifacts: tuple[Artifact, ...] = ()
-    text: str | None = None
-    notes: tuple[str, ...] = ()
-    timings: Timings = Timings()
-    kept_db: float | None = None
+from unison_agent.result.parts import Artifact, StepResult, Timings, save_artifacts, step_json
+from unison_agent.tasks import (
+    Adjustment,
+    Call,
+    CustomCall,
+    Granted,
+    Plan,
+    wordless_call,
+    wordless_plan,
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -106,7 +39,7 @@ class Result:
 
     plan: Plan
     steps: tuple[StepResult, ...]
-    timings: Timings = Timings()
+    timings: Timings = field(default_factory=Timings)
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
@@ -166,7 +99,26 @@ class Result:
             raise OutputError(f"The result has no video; it has {self._contents()}.")
         return medium
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> Path | tuple[Path, ...]:
+    def without_words(self) -> Self:
+        """The same without the request's words, for files that others see.
+
+        They are left out of the plan, its calls and the records, and so such a file cannot be made again.
+        """
+        steps = tuple(
+            replace(
+                step,
+                call=wordless_call(step.call),
+                artifacts=tuple(
+                    replace(each, record=each.record.without_words()) for each in step.artifacts
+                ),
+            )
+            for step in self.steps
+        )
+        return replace(self, plan=wordless_plan(self.plan), steps=steps)
+
+    def save(
+        self, path: str | Path, *, overwrite: bool = False, words: bool = True
+    ) -> Path | tuple[Path, ...]:
         """Write what was asked for; each file carries its record and appears whole or not at all.
 
         Args:
@@ -174,6 +126,7 @@ class Result:
                 clips, .txt the answer, .json everything but the pixels. Several images or clips
                 are numbered: ``star-1.png``, ``star-2.png``.
             overwrite: Whether files that exist are replaced.
+            words: Whether records and JSON hold the request's words; see `without_words`.
 
         Returns:
             The path written, or all of them when there are several.
@@ -182,6 +135,8 @@ class Result:
             OutputError: The result has nothing for that suffix, the folder is missing or not
                 writable, or a file exists. Nothing is written then.
         """
+        if not words:
+            return self.without_words().save(path, overwrite=overwrite)
         target = Path(path)
         suffix = target.suffix.lower()
         kind = saving.kind_of(suffix)
@@ -200,7 +155,7 @@ class Result:
         if not chosen:
             msg = f"The result has no {kind} to write as {suffix}; it has {self._contents()}."
             raise OutputError(msg, hint="Choose the suffix for what there is.")
-        paths = _save(chosen, target, overwrite=overwrite)
+        paths = save_artifacts(chosen, target, overwrite=overwrite)
         return paths[0] if len(paths) == 1 else paths
 
     @classmethod
@@ -228,10 +183,16 @@ class Result:
         return cls(record.plan, (step,))
 
     def to_json(self) -> str:
-        """All but the pixels: plan, what was granted, answers, hashes, sizes and timings."""
-        steps = [_step_json(step) for step in self.steps]
-        plan = self.plan.model_dump(mode="json", exclude_defaults=True)
-        content = {"plan": plan, "steps": steps, "timings": asdict(self.timings)}
+        """All but the pixels: plan, what was granted, answers, hashes, sizes, timings, and the outputs' records."""
+        content = {
+            "plan": self.plan.model_dump(mode="json", exclude_defaults=True),
+            "steps": [step_json(step) for step in self.steps],
+            "timings": asdict(self.timings),
+            "records": [
+                {"sha256": each.sha256, "record": replay.as_json(each.record)}
+                for each in self.outputs
+            ],
+        }
         return json.dumps(content, indent=2, ensure_ascii=False)
 
     def summary(self) -> str:
@@ -252,19 +213,20 @@ class Result:
         return f"<Result\n{self.summary()}>"
 
     def _repr_mimebundle_(
-        self, include: Sequence[str] | None = None, exclude: Sequence[str] | None = None
+        self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
     ) -> Mapping[str, str]:
-        """What a notebook shows: text always, one image as PNG, the rest as HTML."""
-        del include, exclude  # IPython filters what it gets
-        media = [output.medium for output in self.outputs]
+        """What a notebook shows: text always, one image as PNG, and all of it as HTML where HTML is shown."""
         bundle = {"text/plain": self.summary()}
+        media = [output.medium for output in self.outputs]
         match media:
-            case []:
-                pass
             case [Image() as image] if self.text is None:
                 bundle["image/png"] = display.base64(image.png_bytes())
             case _:
-                bundle["text/html"] = display.html(media, self.text)
+                pass
+        if display.shows_html(include, exclude):
+            bundle["text/html"] = display.html(
+                media, self.text, plan=self.plan, adjustments=self.adjustments, notes=self.notes
+            )
         return bundle
 
     def _last(self, kind: Kind) -> Medium | None:
@@ -282,16 +244,6 @@ class Result:
         return ", ".join([*kinds, *(["an answer"] if self.text is not None else [])]) or "nothing"
 
 
-def _save(artifacts: Sequence[Artifact], path: Path, *, overwrite: bool) -> tuple[Path, ...]:
-    suffix = path.suffix.lower()
-    saving.kind_of(suffix)
-    targets = saving.numbered(path, len(artifacts))
-    saving.check_targets(targets, overwrite=overwrite)
-    data = [saving.encoded(artifact.medium, artifact.record, suffix) for artifact in artifacts]
-    saving.write_whole(list(zip(targets, data, strict=True)), overwrite=overwrite)
-    return targets
-
-
 def _handles(call: Call) -> tuple[str, ...]:
     """All handles a call refers to."""
     if isinstance(call, CustomCall):
@@ -299,29 +251,3 @@ def _handles(call: Call) -> tuple[str, ...]:
     fields = call.model_dump(include={"source", "mask", "control", "first_frame", "last_frame"})
     single = (handle for handle in fields.values() if handle is not None)
     return (*single, *getattr(call, "references", ()))
-
-
-def _step_json(step: StepResult) -> dict[str, object]:
-    return {
-        "call": step.call.model_dump(mode="json", exclude_defaults=True),
-        "granted": step.granted.model_dump(mode="json"),
-        "artifacts": [_artifact_json(artifact) for artifact in step.artifacts],
-        "text": step.text,
-        "notes": list(step.notes),
-        "kept_db": step.kept_db,
-        "timings": asdict(step.timings),
-    }
-
-
-def _artifact_json(artifact: Artifact) -> dict[str, object]:
-    medium = artifact.medium
-    fields: dict[str, object] = {
-        "handle": artifact.handle,
-        "kind": artifact.kind,
-        "sha256": artifact.sha256,
-        "width": medium.width,
-        "height": medium.height,
-    }
-    if isinstance(medium, Video):
-        fields |= {"num_frames": medium.num_frames, "fps": medium.fps}
-    return fields

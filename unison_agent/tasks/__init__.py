@@ -59,6 +59,7 @@ from unison_agent.tasks.plans import (
     Plan,
     Request,
 )
+from unison_agent.tasks.wordless import wordless_call, wordless_plan
 
 __all__ = [
     "GENERATION_TASKS",
@@ -111,4 +112,6 @@ __all__ = [
     "VideoUnderstanding",
     "Wire",
     "Words",
+    "wordless_call",
+    "wordless_plan",
 ]

@@ -1,0 +1,141 @@
+"""Standard input, pictures in a terminal, completion, and what the help says."""
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from unison_agent.cli.app import app
+from unison_agent.cli.asking import request_text
+from unison_agent.cli.inline import check_inline
+from unison_agent.errors import MissingDependencyError, RequestError
+
+SHOWN = """
+from unison_agent.cli import app as cli, main
+from unison_agent.agent import Unison
+from unison_agent.packs import load_pack
+from unison_agent.planning.planner import Planner
+from unison_agent.router import AdapterTool, Router
+from unison_agent.testing import EchoAdapter, ScriptedWriter
+import sys
+
+
+def scripted(profile, progress, tools=()):
+    made = [AdapterTool(spec, EchoAdapter()) for spec in load_pack(profile).tools]
+    return Unison(Planner(ScriptedWriter({"task": "text_to_image"})), Router(made, profile=profile))
+
+
+cli.open_unison = scripted
+sys.argv = ["unison-agent", *sys.argv[1:]]
+main()
+"""
+
+
+def test_the_request_may_come_from_standard_input(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SHOWN, "plan", "-", "--json"]
+    done = subprocess.run(
+        command, input="a réd star\n".encode(), capture_output=True, check=True, cwd=tmp_path
+    )
+    assert '"text": "a réd star"' in done.stdout.decode()
+    empty = subprocess.run(command, input=b"\n", capture_output=True, check=False, cwd=tmp_path)
+    assert empty.returncode == 1
+    assert b"Traceback" not in empty.stderr
+    noise = subprocess.run(
+        command,
+        input=b"\xff\xfe\x00\x81",
+        capture_output=True,
+        check=False,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8:strict"},
+    )
+    assert noise.returncode == 1
+    assert b"is no text" in noise.stderr
+
+
+def test_words_are_the_request_unless_they_are_a_dash(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert request_text("a star - red") == "a star - red"
+    read, write = os.pipe()
+    os.write(write, b"\xff")
+    os.close(write)
+    with os.fdopen(read, encoding="utf-8") as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        with pytest.raises(RequestError, match="no text"):
+            request_text("-")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(("wanted", "columns"), [(True, 80), (False, 80), (True, 0)])
+def test_pictures_are_shown_in_a_terminal_that_is_asked_to(
+    tmp_path: Path, wanted: bool, columns: int
+) -> None:
+    import fcntl  # of POSIX alone
+    import pty
+    import struct
+    import termios
+
+    # A terminal that answers no question about graphics gets blocks of colour, one without a size nothing.
+    main, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+    show = ["--show"] if wanted else []
+    process = subprocess.Popen(
+        [sys.executable, "-c", SHOWN, "run", "a star", *show],
+        cwd=tmp_path,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor"},
+    )
+    os.close(terminal)
+    printed = b""
+    with suppress(OSError):  # the other side is closed
+        while part := os.read(main, 65536):
+            printed += part
+    os.close(main)
+    assert process.wait(timeout=60) == 0, printed
+    blocks = "▀".encode() in printed or "▄".encode() in printed
+    assert blocks == (wanted and columns > 0)
+    assert (tmp_path / "text-to-image.png").exists()
+
+
+def test_nothing_is_shown_where_nobody_watches(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SHOWN, "run", "a star", "--show"],
+        capture_output=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert b"\x1b" not in done.stdout
+
+
+def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not check_inline()
+
+    class Terminal:
+        encoding = "utf-8"
+
+        def isatty(self) -> bool:
+            return True
+
+        def write(self, text: str) -> int:
+            return len(text)
+
+        def flush(self) -> None: ...
+
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setattr("unison_agent.cli.inline._columns", lambda: 80)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setitem(sys.modules, "textual_image.renderable", None)
+    with pytest.raises(MissingDependencyError, match=r"unison-agent\[terminal\]"):
+        check_inline()
+
+
+def test_the_help_names_exit_codes_and_completion() -> None:
+    done = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "160"})
+    assert "Exit codes: 0 done" in done.stdout
+    assert "--install-completion" in done.stdout
+    for name in ("doctor", "replay"):
+        assert name in done.stdout

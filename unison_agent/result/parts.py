@@ -1,0 +1,125 @@
+"""What a result consists of: steps, what they made, and how long it took; it does not know the whole."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
+
+from unison_agent.media import Kind, Medium, Video
+from unison_agent.replay import Record
+from unison_agent.result import saving
+from unison_agent.tasks import Call, Granted
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Wall-clock seconds by stage; `total_seconds` is measured, not the sum of the others."""
+
+    plan_seconds: float = 0.0
+    load_seconds: float = 0.0
+    encode_seconds: float = 0.0
+    denoise_seconds: float = 0.0
+    decode_seconds: float = 0.0
+    answer_seconds: float = 0.0
+    tool_seconds: float = 0.0
+    total_seconds: float = 0.0
+
+    def __add__(self, other: "Timings") -> "Timings":
+        mine: tuple[float, ...] = astuple(self)
+        return Timings(*(a + b for a, b in zip(mine, astuple(other), strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One picture or clip that a step made.
+
+    Attributes:
+        handle: ``step_1``, or ``step_1_2`` for the second of several outputs.
+        medium: The picture or clip.
+        record: How it was made.
+    """
+
+    handle: str
+    medium: Medium
+    record: Record
+
+    @property
+    def kind(self) -> Kind:
+        """``"image"`` or ``"video"``."""
+        return self.medium.kind
+
+    @property
+    def sha256(self) -> str:
+        """Of the pixels as they were made; of the file, when it was loaded from one."""
+        return self.medium.sha256
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write this output alone; see `Result.save`.
+
+        Raises:
+            OutputError: It cannot be written there, or not under that suffix.
+        """
+        return save_artifacts([self], Path(path), overwrite=overwrite)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What one step of the plan did.
+
+    Attributes:
+        call: The step.
+        granted: What was really done.
+        artifacts: Pictures or clips; empty for an answer.
+        text: The answer; None for pictures and clips.
+        notes: What the user should know, e.g. that no connector was used.
+        timings: Of this step.
+        kept_db: How near the model itself came to the pixels that an edit keeps, before the source's own were
+            put there: PSNR, dB, of the worst output. None where nothing was to be kept.
+    """
+
+    call: Call
+    granted: Granted
+    artifacts: tuple[Artifact, ...] = ()
+    text: str | None = None
+    notes: tuple[str, ...] = ()
+    timings: Timings = Timings()
+    kept_db: float | None = None
+
+
+def save_artifacts(
+    artifacts: Sequence[Artifact], path: Path, *, overwrite: bool
+) -> tuple[Path, ...]:
+    """Write artifacts of one kind under `path`, numbered where there are several; see `Result.save`."""
+    suffix = path.suffix.lower()
+    saving.kind_of(suffix)
+    targets = saving.numbered(path, len(artifacts))
+    saving.check_targets(targets, overwrite=overwrite)
+    data = [saving.encoded(artifact.medium, artifact.record, suffix) for artifact in artifacts]
+    saving.write_whole(list(zip(targets, data, strict=True)), overwrite=overwrite)
+    return targets
+
+
+def step_json(step: StepResult) -> dict[str, object]:
+    """Return what a step did as values of JSON, without pixels."""
+    return {
+        "call": step.call.model_dump(mode="json", exclude_defaults=True),
+        "granted": step.granted.model_dump(mode="json"),
+        "artifacts": [_artifact_json(artifact) for artifact in step.artifacts],
+        "text": step.text,
+        "notes": list(step.notes),
+        "kept_db": step.kept_db,
+        "timings": asdict(step.timings),
+    }
+
+
+def _artifact_json(artifact: Artifact) -> dict[str, object]:
+    medium = artifact.medium
+    fields: dict[str, object] = {
+        "handle": artifact.handle,
+        "kind": artifact.kind,
+        "sha256": artifact.sha256,
+        "width": medium.width,
+        "height": medium.height,
+    }
+    if isinstance(medium, Video):
+        fields |= {"num_frames": medium.num_frames, "fps": medium.fps}
+    return fields
