@@ -1,4 +1,4 @@
-"""The command line: ``unison-agent run``, ``plan``, ``call``, ``tools``, ``schema``, ``pull``, ``demo`` and ``evaluate``."""
+"""The command line: ``unison-agent run``, ``plan``, ``call``, ``tools``, ``mcp``, ``schema``, ``pull``, ``demo``, ``evaluate``."""
 
 import sys
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from unison_agent.cli import evaluate_tasks, files, functions, show
+from unison_agent.cli import evaluate_tasks, files, functions, mcp, show
 from unison_agent.cli.bars import Bars
 from unison_agent.cli.evaluate import evaluate
 from unison_agent.cli.planning_files import plan_file
@@ -31,6 +31,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command()(functions.tools)
+app.command()(mcp.mcp)
 evaluate.command()(evaluate_tasks.generation)
 evaluate.command()(evaluate_tasks.understanding)
 app.add_typer(evaluate, name="evaluate")
