@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def agent(adapter: EchoAdapter | None = None) -> Unison:
 
 
 @contextmanager
-def serving(unison: Unison, access: Access | None = None) -> Iterator[str]:
+def serving(unison: Unison, access: Access | None = None) -> Generator[str]:
     """Serve on a free port of this machine; yields the address."""
     config = uvicorn.Config(http_app(UnisonServer(unison), access), port=0, log_level="error")
     server = uvicorn.Server(config)

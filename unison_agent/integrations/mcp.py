@@ -7,7 +7,7 @@ inline, and of a clip the first frame with a link to the whole, which ``resource
 import asyncio
 import base64
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from threading import Lock
@@ -110,7 +110,7 @@ class UnisonServer(Server[object]):
             self._sessions.pop(key, None)
 
     @asynccontextmanager
-    async def _connected(self, _: Server[object]) -> AsyncIterator[object]:
+    async def _connected(self, _: Server[object]) -> AsyncGenerator[object]:
         """Name what one run of the server serves: over stdio one connection, over HTTP all of them."""
         key = object()
         try:
@@ -208,7 +208,7 @@ _MIME = {"image": "image/png", "video": "video/mp4"}
 
 
 @asynccontextmanager
-async def _telling(context: Context) -> AsyncIterator[Progress]:
+async def _telling(context: Context) -> AsyncGenerator[Progress]:
     """Give a listener for other threads whose events reach the client; of too many at once, the last does."""
     loop = asyncio.get_running_loop()
     events: asyncio.Queue[ProgressEvent | None] = asyncio.Queue()

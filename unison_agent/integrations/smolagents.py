@@ -15,6 +15,7 @@ from unison_agent.functions.incoming import NOTHING_FROM_OUTSIDE
 from unison_agent.functions.replies import in_words
 from unison_agent.media import Image, Video
 from unison_agent.progress import Progress
+from unison_agent.tasks import UNDERSTANDING_TASKS
 
 try:
     from smolagents import Tool
@@ -62,7 +63,7 @@ class UnisonTool(Tool):
         self._lists = {name for name, one in function.arguments.items() if _lists_media(one)}
         self.inputs = _inputs(function)
         self._unison, self._policy, self._progress = unison, policy, progress
-        super().__init__()
+        super().__init__()  # pyright: ignore[reportUnknownMemberType]
 
     def forward(self, *values: object, **named: object) -> object:
         """Carry out a call.
@@ -72,8 +73,8 @@ class UnisonTool(Tool):
         """
         arguments = {**dict(zip(self.inputs, values, strict=False)), **named}
         for name, value in arguments.items():
-            several = value if name not in self._lists or isinstance(value, list) else [value]
-            arguments[name] = _plain(several)
+            is_one_of_several = name in self._lists and not isinstance(value, list)
+            arguments[name] = [_plain(value)] if is_one_of_several else _plain(value)
         done = self._unison.call(
             self.name,
             arguments,
@@ -98,17 +99,14 @@ def _told(result: CallResult) -> object:
 
 def _output(function: Function) -> tuple[str, str]:
     """Return what type a function gives, and the words for it."""
-    match function.task:
-        case None:
-            return "any", "Gives a picture, the address of a clip, or an answer."
-        case "text_understanding" | "image_understanding" | "video_understanding":
-            return "string", "Gives the answer."
-        case "text_to_video" | "image_to_video" | "video_editing" | "video_reference_generation":
-            return "string", "Gives the address of the clip, which other tools take as a medium."
-        case "video_structural_control_generation":
-            return "string", "Gives the address of the clip, which other tools take as a medium."
-        case _:
-            return "image", "Gives the picture, which other tools take as a medium."
+    task = function.task
+    if task is None:
+        return "any", "Gives a picture, the address of a clip, or an answer."
+    if task in UNDERSTANDING_TASKS:
+        return "string", "Gives the answer."
+    if task.startswith("video_") or task.endswith("_to_video"):
+        return "string", "Gives the address of the clip, which other tools take as a medium."
+    return "image", "Gives the picture, which other tools take as a medium."
 
 
 def _inputs(function: Function) -> dict[str, dict[str, Any]]:
