@@ -162,12 +162,12 @@ class UnisonServer(Server[object]):
     async def _list_resources(
         self, context: Context, _: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
-        def listed(_: Progress) -> list[types.Resource]:
+        def listed() -> list[types.Resource]:
             session = self._session(context)
             kept = session.artifacts
             return [_resource(kept.info(handle)) for handle in kept.handles(session.id)]
 
-        return types.ListResourcesResult(resources=await run_stoppable(listed))
+        return types.ListResourcesResult(resources=await asyncio.to_thread(listed))
 
     async def _list_templates(
         self, _: Context, __: types.PaginatedRequestParams | None
@@ -182,7 +182,7 @@ class UnisonServer(Server[object]):
     async def _read_resource(
         self, context: Context, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
-        def read(_: Progress) -> types.BlobResourceContents:
+        def read() -> types.BlobResourceContents:
             session = self._session(context)
             medium = session.artifacts.open(params.uri, owner=session.id).medium
             is_image = isinstance(medium, Image)
@@ -193,7 +193,7 @@ class UnisonServer(Server[object]):
             )
 
         try:
-            return types.ReadResourceResult(contents=[await run_stoppable(read)])
+            return types.ReadResourceResult(contents=[await asyncio.to_thread(read)])
         except UnisonError as error:
             raise MCPError(types.INVALID_PARAMS, str(error), {"uri": params.uri}) from error
 

@@ -71,10 +71,8 @@ class UnisonTool(Tool):
         Raises:
             UnisonError: It is wrong, or failed.
         """
-        arguments = {**dict(zip(self.inputs, values, strict=False)), **named}
-        for name, value in arguments.items():
-            is_one_of_several = name in self._lists and not isinstance(value, list)
-            arguments[name] = [_plain(value)] if is_one_of_several else _plain(value)
+        given = {**dict(zip(self.inputs, values, strict=False)), **named}
+        arguments = {name: self._argument(name, value) for name, value in given.items()}
         done = self._unison.call(
             self.name,
             arguments,
@@ -83,6 +81,13 @@ class UnisonTool(Tool):
             progress=self._progress,
         )
         return _told(done)
+
+    def _argument(self, name: str, value: object) -> object:
+        """Return a value as a call takes it: one medium for several, and pictures as such."""
+        several = cast("list[object]", value) if isinstance(value, list) else None
+        if several is not None:
+            return [_plain(one) for one in several]
+        return [_plain(value)] if name in self._lists else _plain(value)
 
 
 def _told(result: CallResult) -> object:
@@ -130,6 +135,4 @@ def _lists_media(schema: JsonSchema) -> bool:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, list):
-        return [_plain(one) for one in cast("list[object]", value)]
     return value.to_raw() if isinstance(value, AgentImage) else value

@@ -1,7 +1,9 @@
 """Work in a thread that stops when whoever waits for it is cancelled; it does not know what the work is."""
 
 import asyncio
+import contextvars
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import TypeVar
 
@@ -9,6 +11,8 @@ from unison_agent.errors import RunCancelledError
 from unison_agent.progress import Progress, ProgressEvent, silent
 
 T = TypeVar("T")
+# Long work has threads of its own, so that quick work in those of the event loop need not wait for it.
+_THREADS = ThreadPoolExecutor(64, "unison-call")
 
 
 async def run_stoppable(work: Callable[[Progress], T], progress: Progress | None = None) -> T:
@@ -30,6 +34,7 @@ async def run_stoppable(work: Callable[[Progress], T], progress: Progress | None
         tell(event)
 
     try:
-        return await asyncio.to_thread(work, listen)
+        loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+        return await loop.run_in_executor(_THREADS, lambda: context.run(work, listen))
     finally:
         cancelled.set()
