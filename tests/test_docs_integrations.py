@@ -5,7 +5,11 @@ import re
 import shlex
 from pathlib import Path
 
+import agents
 import pytest
+from haystack import component
+from haystack.components.agents import Agent as HaystackAgent
+from haystack.dataclasses import ChatMessage
 from langchain_core.tools import StructuredTool
 from pydantic_ai import Agent
 from pydantic_ai.models.test import TestModel
@@ -26,6 +30,16 @@ PAGE = Path(__file__).parents[1] / "docs" / "integrations.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+@component
+class Generator:
+    """Says nothing."""
+
+    @component.output_types(replies=list[ChatMessage])
+    def run(self, messages: list[ChatMessage], tools: object = None) -> dict[str, object]:
+        del messages, tools
+        return {"replies": []}
+
+
 @pytest.fixture(scope="module")
 def blocks() -> list[tuple[str, str]]:
     return BLOCK.findall(PAGE.read_text(encoding="utf-8"))
@@ -36,18 +50,26 @@ def test_the_programs_run(blocks: list[tuple[str, str]], monkeypatch: pytest.Mon
     unison = Unison(Planner(ScriptedWriter({})), Router(tools, profile="echo"))
     monkeypatch.setattr(Unison, "from_pretrained", lambda profile: unison)
     names: dict[str, object] = {"__name__": "page"}
+    models = {
+        "smolagents": Model(model_id="none"),
+        "pydantic_ai": TestModel(),
+        "haystack": Generator(),
+        "openai_agents": "none",
+    }
     made: list[object] = []
     for code in (code for kind, code in blocks if kind == "python"):
-        names["model"] = Model(model_id="none") if "smolagents" in code else TestModel()
+        names["model"] = next((m for word, m in models.items() if word in code), None)
         exec(compile(code, str(PAGE), "exec"), names)
         made.append(names[re.findall(r"^(\w+) = ", code, re.MULTILINE)[-1]])
-    _, served, pydantic_agent, listed, code_agent = made
+    _, served, pydantic_agent, listed, code_agent, openai_agent, haystack_agent = made
     assert isinstance(served, Starlette)
     assert isinstance(pydantic_agent, Agent)
     assert isinstance(listed, list)
     assert all(isinstance(tool, StructuredTool) for tool in listed)
     assert isinstance(code_agent, CodeAgent)
     assert "text_to_image" in code_agent.tools
+    assert isinstance(openai_agent, agents.Agent)
+    assert isinstance(haystack_agent, HaystackAgent)
 
 
 def test_the_commands_serve(blocks: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
