@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import cast
 
 import agents
 import pytest
@@ -48,7 +49,12 @@ def blocks() -> list[tuple[str, str]]:
 def test_the_programs_run(blocks: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
     tools = [AdapterTool(spec, EchoAdapter()) for spec in load_pack("nano").tools]
     unison = Unison(Planner(ScriptedWriter({})), Router(tools, profile="echo"))
-    monkeypatch.setattr(Unison, "from_pretrained", lambda profile: unison)
+
+    def opened(profile: str) -> Unison:
+        del profile
+        return unison
+
+    monkeypatch.setattr(Unison, "from_pretrained", opened)
     names: dict[str, object] = {"__name__": "page"}
     models = {
         "smolagents": Model(model_id="none"),
@@ -65,7 +71,7 @@ def test_the_programs_run(blocks: list[tuple[str, str]], monkeypatch: pytest.Mon
     assert isinstance(served, Starlette)
     assert isinstance(pydantic_agent, Agent)
     assert isinstance(listed, list)
-    assert all(isinstance(tool, StructuredTool) for tool in listed)
+    assert {type(tool) for tool in cast("list[object]", listed)} == {StructuredTool}
     assert isinstance(code_agent, CodeAgent)
     assert "text_to_image" in code_agent.tools
     assert isinstance(openai_agent, agents.Agent)

@@ -4,12 +4,14 @@ import asyncio
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Generator, Mapping
 from contextlib import AsyncExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -396,11 +398,25 @@ def test_the_command_tells_what_is_wrong_before_it_serves(monkeypatch: pytest.Mo
     assert "needs a token" in said("--http", "--host", "0.0.0.0")
 
 
-def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "mcp_types", None)
-    monkeypatch.delitem(sys.modules, "unison_agent.integrations.mcp")
-    with pytest.raises(MissingDependencyError, match=r"unison-agent\[mcp\]"):
-        __import__("unison_agent.integrations.mcp")
+@pytest.mark.parametrize(
+    ("name", "package", "extra"),
+    [
+        ("mcp", "mcp_types", "mcp"),
+        ("pydantic_ai", "pydantic_ai", "pydantic-ai"),
+        ("langchain", "langchain_core.tools", "langchain"),
+        ("smolagents", "smolagents", "smolagents"),
+        ("openai_agents", "agents", "openai-agents"),
+        ("haystack", "haystack.tools", "haystack"),
+    ],
+)
+def test_without_the_package_the_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, package: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    module = f"unison_agent.integrations.{name}"
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    with pytest.raises(MissingDependencyError, match=re.escape(f"unison-agent[{extra}]")):
+        import_module(module)
 
 
 LISTS_FIRST = """

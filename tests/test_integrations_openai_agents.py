@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from agents import Agent, ModelResponse, RunConfig, Runner, Usage
@@ -88,5 +88,4 @@ def test_it_draws_and_is_shown_the_picture(unison: Unison) -> None:
 def test_it_is_told_what_is_wrong(unison: Unison) -> None:
     model = Follows(("text_to_image", {"prompt": "a star", "width": "wide"}))
     assert run(unison, model) == "done"
-    told = cast("str", json.dumps(model.shown[-1]))
-    assert "expected a whole number" in told
+    assert "expected a whole number" in json.dumps(model.shown[-1])

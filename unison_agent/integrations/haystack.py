@@ -18,7 +18,7 @@ from unison_agent.progress import Progress
 
 try:
     from haystack.dataclasses import ImageContent, TextContent
-    from haystack.tools import Tool
+    from haystack.tools import Tool  # pyright: ignore[reportPrivateImportUsage] - lazily there
 except ImportError as error:
     raise MissingDependencyError(error.name or "haystack", extra="haystack") from error
 

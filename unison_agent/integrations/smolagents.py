@@ -84,9 +84,8 @@ class UnisonTool(Tool):
 
     def _argument(self, name: str, value: object) -> object:
         """Return a value as a call takes it: one medium for several, and pictures as such."""
-        several = cast("list[object]", value) if isinstance(value, list) else None
-        if several is not None:
-            return [_plain(one) for one in several]
+        if isinstance(value, list):
+            return [_plain(one) for one in cast("list[object]", value)]
         return [_plain(value)] if name in self._lists else _plain(value)
 
 
