@@ -419,6 +419,69 @@ def test_without_the_package_the_extra_is_named(
         import_module(module)
 
 
+SLOW = """
+import asyncio, sys, time
+from pathlib import Path
+from unison_agent.agent import Unison
+from unison_agent.errors import RunCancelledError
+from unison_agent.integrations.mcp import UnisonServer, serve_stdio
+from unison_agent.packs import load_pack
+from unison_agent.planning.planner import Planner
+from unison_agent.progress import ProgressEvent
+from unison_agent.router import AdapterTool, Router
+from unison_agent.testing import EchoAdapter, ScriptedWriter
+
+class Slow(EchoAdapter):
+    def run(self, call, granted, media, conditioning, progress):
+        print("on standard output, which is not the client's")
+        try:
+            for step in range(3000):
+                progress(ProgressEvent("denoise", step, 3000))
+                time.sleep(0.02)
+        except RunCancelledError:
+            Path(sys.argv[1]).touch()
+            raise
+
+tools = [AdapterTool(spec, Slow()) for spec in load_pack("nano").tools]
+unison = Unison(Planner(ScriptedWriter({})), Router(tools, profile="slow"))
+asyncio.run(serve_stdio(UnisonServer(unison)))
+"""
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["cancels", "leaves"])
+def test_the_process_stops_what_nobody_waits_for(leaves: bool, tmp_path: Path) -> None:
+    stopped = tmp_path / "stopped"
+    script = ["-c", SLOW, str(stopped)]
+
+    async def run() -> None:
+        begun = asyncio.Event()
+
+        async def note(*_: object) -> None:
+            begun.set()
+
+        started = StdioServerParameters(command=sys.executable, args=script, env=dict(os.environ))
+        async with Client(started) as client:
+            star = {"prompt": "a star"}
+            calling = asyncio.create_task(
+                client.call_tool("text_to_image", star, progress_callback=note)
+            )
+            await begun.wait()
+            if not leaves:
+                calling.cancel()
+                await _appears(stopped)
+                assert len((await client.list_tools()).tools) == 12
+        await asyncio.gather(calling, return_exceptions=True)
+        await _appears(stopped)
+
+    asyncio.run(run())
+
+
+async def _appears(path: Path) -> None:
+    async with asyncio.timeout(60):
+        while not path.exists():
+            await asyncio.sleep(0.05)
+
+
 LISTS_FIRST = """
 import sys
 from unison_agent.cli import mcp
