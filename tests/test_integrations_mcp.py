@@ -456,7 +456,8 @@ def test_the_process_stops_what_nobody_waits_for(leaves: bool, tmp_path: Path) -
     async def run() -> None:
         begun = asyncio.Event()
 
-        async def note(*_: object) -> None:
+        async def note(progress: float, total: float | None, message: str | None) -> None:
+            del progress, total, message
             begun.set()
 
         started = StdioServerParameters(command=sys.executable, args=script, env=dict(os.environ))
