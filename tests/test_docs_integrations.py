@@ -6,7 +6,6 @@ import shlex
 from pathlib import Path
 from typing import cast
 
-import agents
 import pytest
 from haystack import component
 from haystack.components.agents import Agent as HaystackAgent
@@ -60,21 +59,19 @@ def test_the_programs_run(blocks: list[tuple[str, str]], monkeypatch: pytest.Mon
         "smolagents": Model(model_id="none"),
         "pydantic_ai": TestModel(),
         "haystack": Generator(),
-        "openai_agents": "none",
     }
     made: list[object] = []
     for code in (code for kind, code in blocks if kind == "python"):
         names["model"] = next((m for word, m in models.items() if word in code), None)
         exec(compile(code, str(PAGE), "exec"), names)
         made.append(names[re.findall(r"^(\w+) = ", code, re.MULTILINE)[-1]])
-    _, served, pydantic_agent, listed, code_agent, openai_agent, haystack_agent = made
+    _, served, pydantic_agent, listed, code_agent, haystack_agent = made
     assert isinstance(served, Starlette)
     assert isinstance(pydantic_agent, Agent)
     assert isinstance(listed, list)
     assert {type(tool) for tool in cast("list[object]", listed)} == {StructuredTool}
     assert isinstance(code_agent, CodeAgent)
     assert "text_to_image" in code_agent.tools
-    assert isinstance(openai_agent, agents.Agent)
     assert isinstance(haystack_agent, HaystackAgent)
 
 

@@ -405,7 +405,6 @@ def test_the_command_tells_what_is_wrong_before_it_serves(monkeypatch: pytest.Mo
         ("pydantic_ai", "pydantic_ai", "pydantic-ai"),
         ("langchain", "langchain_core.tools", "langchain"),
         ("smolagents", "smolagents", "smolagents"),
-        ("openai_agents", "agents", "openai-agents"),
         ("haystack", "haystack.tools", "haystack"),
     ],
 )
