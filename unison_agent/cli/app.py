@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 import typer
 from rich.console import Console
 
-from unison_agent.cli import evaluate_tasks, files, functions, show, upkeep
+from unison_agent.cli import evaluate_tasks, files, functions, mcp, show, upkeep
 from unison_agent.cli.asking import request_text
 from unison_agent.cli.bars import Bars
 from unison_agent.cli.doctor import doctor
@@ -36,8 +36,6 @@ app = typer.Typer(
 evaluate.command()(evaluate_tasks.generation)
 evaluate.command()(evaluate_tasks.understanding)
 app.add_typer(evaluate, name="evaluate")
-app.command()(doctor)
-app.command()(replay)
 
 
 def open_unison(profile: str, progress: Progress, tools: Sequence[str] = ()) -> "Unison":
@@ -228,8 +226,11 @@ def call(
 
 
 app.command()(functions.tools)
+app.command()(mcp.mcp)
+app.command()(replay)
 app.command()(upkeep.schema)
 app.command()(upkeep.pull)
+app.command()(doctor)
 
 
 @app.command()

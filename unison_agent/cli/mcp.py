@@ -1,0 +1,87 @@
+"""The command that serves the tools to clients of the Model Context Protocol; the serving is done elsewhere."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unison_agent.cli.telling import told
+from unison_agent.errors import RequestError
+from unison_agent.functions import Granularity, MediaPolicy
+
+
+@told
+def mcp(
+    http: Annotated[
+        bool, typer.Option("--http", help="Serve over HTTP, instead of standard input and output.")
+    ] = False,
+    host: Annotated[str, typer.Option(help="With --http: the address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="With --http: the port; 0 takes a free one.")
+    ] = 8000,
+    token_env: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="With --http: the environment variable that holds the bearer token clients must send; "
+            "needed when other machines reach --host.",
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="With --http: a name clients reach it by; repeat it for several."),
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="With --http: the origin of a web page that may use it."),
+    ] = None,
+    granularity: Annotated[
+        Granularity, typer.Option(help="One tool that plans by itself, one a task, or both.")
+    ] = "tasks",
+    allow_urls: Annotated[
+        bool, typer.Option("--allow-urls", help="Fetch media from public https addresses.")
+    ] = False,
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder below which media may be named; repeat it for several."),
+    ] = None,
+    profile: Annotated[
+        str, typer.Option(help="A profile's name, or the path of a tool pack.")
+    ] = "nano",
+    tool: Annotated[
+        list[str] | None, typer.Option("--tool", help="A tool of your own, as for run.")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+) -> None:
+    """Serve the tools to clients of the Model Context Protocol, such as desktop assistants and editors."""
+    del debug
+    from unison_agent.custom.finding import find_tools
+    from unison_agent.integrations.mcp import UnisonServer, serve_stdio
+
+    server = UnisonServer(
+        profile=profile,
+        tools=find_tools(tool or ()),
+        granularity=granularity,
+        policy=MediaPolicy(allow_urls=allow_urls, roots=tuple(root or ())),
+    )
+    if not http:
+        asyncio.run(serve_stdio(server))
+        return
+    from unison_agent.integrations.mcp_http import Access, serve_http
+
+    access = Access(
+        host=host,
+        token=None if token_env is None else _token(token_env),
+        hosts=tuple(allow_host or ()),
+        origins=tuple(allow_origin or ()),
+    )
+    asyncio.run(serve_http(server, access, port))
+
+
+def _token(name: str) -> str:
+    if not (token := os.environ.get(name)):
+        msg = f"The environment variable {name} is not set."
+        raise RequestError(msg, hint="It must hold the token that clients send.")
+    return token

@@ -1,0 +1,76 @@
+"""The tools as tools of Haystack; it knows no model.
+
+A result is text, which is the report, and each picture or the first frame of a clip as an image; what is wrong with
+a call is told in the report, so that the model can mend it.
+"""
+
+import base64
+from typing import Any, cast
+
+from unison_agent.errors import MissingDependencyError
+from unison_agent.functions import CallResult, Function, FunctionCalling, Granularity, MediaPolicy
+from unison_agent.functions.catalog import functions
+from unison_agent.functions.dialects import in_format
+from unison_agent.functions.incoming import NOTHING_FROM_OUTSIDE
+from unison_agent.functions.replies import in_words, pictures
+from unison_agent.integrations.stopping import run_stoppable
+from unison_agent.progress import Progress
+
+try:
+    from haystack.dataclasses import ImageContent, TextContent
+    from haystack.tools import Tool  # pyright: ignore[reportPrivateImportUsage] - lazily there
+except ImportError as error:
+    raise MissingDependencyError(error.name or "haystack", extra="haystack") from error
+
+
+def unison_tools(
+    unison: FunctionCalling,
+    *,
+    granularity: Granularity = "tasks",
+    policy: MediaPolicy = NOTHING_FROM_OUTSIDE,
+    progress: Progress | None = None,
+) -> list[Tool]:
+    """Return the tools for ``Agent(tools=...)`` and ``ToolInvoker``.
+
+    They hold the agent, so a pipeline with them cannot be written to a file. When an awaited run is cancelled,
+    the work ends with its next step.
+
+    Args:
+        unison: An agent, or a session of it that keeps its handles to itself.
+        granularity: One tool a task, one that takes a request in words, or both.
+        policy: Which media the model may name besides handles and data URIs.
+        progress: Told of every unit of work.
+    """
+    known = functions(unison.tools(), unison.custom_tools(), granularity)
+    return [_tool(unison, function, policy, progress) for function in known]
+
+
+def _tool(
+    unison: FunctionCalling, function: Function, policy: MediaPolicy, progress: Progress | None
+) -> Tool:
+    name = function.name
+
+    def call(**arguments: object) -> CallResult:
+        return unison.call(name, arguments, policy=policy, progress=progress)
+
+    async def acall(**arguments: object) -> CallResult:
+        return await run_stoppable(
+            lambda listen: unison.call(name, arguments, policy=policy, progress=listen), progress
+        )
+
+    return Tool(
+        name=name,
+        description=function.description,
+        parameters=cast("dict[str, Any]", in_format(function, "mcp")["inputSchema"]),
+        function=call,
+        async_function=acall,
+        outputs_to_string={"raw_result": True, "handler": _told},
+    )
+
+
+def _told(result: CallResult) -> list[TextContent | ImageContent]:
+    shown = [base64.b64encode(png).decode("ascii") for _, png in pictures(result)]
+    return [
+        TextContent(in_words(result)),
+        *(ImageContent(base64_image=data, mime_type="image/png") for data in shown),
+    ]
