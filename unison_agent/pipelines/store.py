@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, cast
 
 from unison_agent.errors import DownloadError, MissingDependencyError, WeightsError
+from unison_agent.pipelines.placing import default_device
 from unison_agent.pipelines.vace import LoadedPipeline, adopt
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.weights import SUMS, verify_folder
@@ -150,7 +151,4 @@ def _from_pretrained(root: Path, spec: "PipelineSpec") -> object:
 
 
 def _place(pipe: object, device: str | None) -> None:
-    import torch
-
-    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    pipe.to(place)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    pipe.to(device or default_device())  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
