@@ -1,13 +1,14 @@
 """Image pipelines from a folder or the hub, one set of models a checkpoint; it knows no calls and no media."""
 
 from collections import defaultdict
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol, cast
 
 from unison_agent.errors import DownloadError, MissingDependencyError, WeightsError
 from unison_agent.pipelines.image import LoadedImagePipeline, Shared
-from unison_agent.pipelines.placing import default_device
+from unison_agent.pipelines.loading import default_device, quiet
 from unison_agent.progress import Progress, ProgressEvent, silent
 
 if TYPE_CHECKING:
@@ -93,9 +94,9 @@ class _Models:
         self._loading = Lock()
         self._running = Lock()
         self._base: object | None = None
-        self._made: defaultdict[
-            ImageClass, dict[ControlNetSpec | None, LoadedImagePipeline]
-        ] = defaultdict(dict)
+        self._made: defaultdict[ImageClass, dict[ControlNetSpec | None, LoadedImagePipeline]] = (
+            defaultdict(dict)
+        )
 
     def pipeline(
         self, kind: "ImageClass", control: "ControlNetSpec | None", progress: Progress
@@ -140,33 +141,30 @@ def _loaded(what: "Checkpoint", name: str, dtype: "Dtype") -> object:
     try:
         import diffusers
         import torch
-        from diffusers.utils import logging as hub_logging
     except ImportError as error:
         raise MissingDependencyError(error.name or "diffusers", extra="models") from error
+    if name == "QwenImageEditPipeline" and find_spec("torchvision") is None:
+        raise MissingDependencyError("torchvision", extra="images")
     if what.path is not None and not Path(what.path).is_dir():
         msg = f"There is no folder {what.path}."
         raise WeightsError(msg, hint="Name the folder that save_pretrained wrote in the tool pack.")
-    shown = hub_logging.is_progress_bar_enabled()
-    hub_logging.disable_progress_bar()  # loading is told through `progress`
     try:
         kind = cast("_Loader", getattr(diffusers, name))
-        return kind.from_pretrained(
-            what.path or str(what.repo),
-            revision=what.revision,
-            variant=what.variant,
-            dtype=getattr(torch, dtype),
-            use_safetensors=True,
-            local_files_only=what.path is not None,
-        )
+        with quiet():
+            return kind.from_pretrained(
+                what.path or str(what.repo),
+                revision=what.revision,
+                variant=what.variant,
+                dtype=getattr(torch, dtype),
+                use_safetensors=True,
+                local_files_only=what.path is not None,
+            )
     except _LOAD_ERRORS as error:
         msg = f"{what.place} could not be loaded as {name}: {str(error).rstrip('.')}."
         if what.path is None and isinstance(error, OSError):
             hint = "Check the network, the revision and whether you may read the repository."
             raise DownloadError(msg, hint=hint) from error
         raise WeightsError(msg) from error
-    finally:
-        if shown:
-            hub_logging.enable_progress_bar()
 
 
 _LOAD_ERRORS = (OSError, ValueError, TypeError, RuntimeError, KeyError, AttributeError, ImportError)
