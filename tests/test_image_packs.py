@@ -27,7 +27,7 @@ from unison_agent.media import Image, MediaSet
 from unison_agent.packs import parse_pack
 from unison_agent.progress import ProgressEvent
 from unison_agent.result import Result
-from unison_agent.tasks import TASK_CALL, Plan, Request
+from unison_agent.tasks import TASK_CALL, Attachment, Plan, Request, TaskCall
 from unison_agent.testing_images import (
     save_tiny_flux,
     save_tiny_qwen_image,
@@ -92,8 +92,12 @@ def flux(tmp_path_factory: pytest.TempPathFactory) -> Unison:
 def run(unison: Unison, task: str, *media: PIL.Image.Image, **fields: object) -> Result:
     attached = MediaSet.of([Image.from_pil(picture) for picture in media])
     call = TASK_CALL.validate_python({"task": task, "prompt": "a red star", **fields})
-    request = Request(text="a red star", attachments=attached.attachments)
-    return unison.run(Plan(request=request, steps=(call,)), attached)
+    return unison.run(plan(call, attached), attached)
+
+
+def plan(call: TaskCall, media: MediaSet) -> Plan:
+    attachments = tuple(Attachment(handle=handle, kind=kind) for handle, kind in media.attachments)
+    return Plan(request=Request(text="a red star", attachments=attachments), steps=(call,))
 
 
 def pixels(result: Result, index: int = 0) -> NDArray[np.uint8]:
@@ -155,8 +159,7 @@ def test_sdxl_runs_the_granted_steps_of_an_edit(sdxl: Unison) -> None:
     call = TASK_CALL.validate_python(
         {"task": "image_editing", "prompt": "x", "source": "image_1", "mask": "image_2", "steps": 3}
     )
-    asked = Plan(request=Request(text="x", attachments=attached.attachments), steps=(call,))
-    sdxl.run(asked, attached, progress=events.append)
+    sdxl.run(plan(call, attached), attached, progress=events.append)
     assert [e.done for e in events if e.stage == "denoise"] == [0, 1, 2, 3]
 
 
@@ -198,8 +201,8 @@ def test_a_control_of_no_stated_type_is_asked_about_when_it_may_be_either(sdxl: 
 
 
 def test_a_control_without_a_controlnet_is_refused(sdxl: Unison) -> None:
+    fields = {"control": "image_1", "control_type": "pose"}
     with pytest.raises(NegotiationError, match="canny, depth"):
-        fields = {"control": "image_1", "control_type": "pose"}
         run(sdxl, "image_controllable_generation", edges(), **fields)
 
 
@@ -272,7 +275,7 @@ def test_sides_that_the_pipeline_would_change_are_the_packs_mistake(
     (tmp_path / "odd.toml").write_text(text, encoding="utf-8")
     odd = Unison.from_pretrained(tmp_path / "odd.toml", device="cpu")
     with pytest.raises(GenerationError, match="multiples of 2, granted 33x32") as caught:
-        run(odd, "text_to_image", width=33)
+        run(odd, "text_to_image", width=33, height=32)
     assert caught.value.hint == "Set multiple_of = 2 in the tool pack."
 
 
@@ -328,10 +331,12 @@ def test_bad_image_tools_name_the_key(old: str, new: str, key: str, words: str) 
 
 
 def test_flux_draws_and_says_that_it_reads_no_negative_prompt(flux: Unison) -> None:
-    made = run(flux, "text_to_image", width=48, negative_prompt="blur")
+    made = run(flux, "text_to_image", width=48, height=32, negative_prompt="blur")
     assert pixels(made).shape == (32, 48, 3)
     assert NO_NEGATIVE in made.steps[0].notes
-    assert (pixels(made) != pixels(run(flux, "text_to_image", width=48, prompt="dog"))).any()
+    assert (
+        pixels(made) != pixels(run(flux, "text_to_image", width=48, height=32, prompt="dog"))
+    ).any()
 
 
 def test_flux_kontext_edits_the_whole_picture_by_words(flux: Unison) -> None:
@@ -348,7 +353,10 @@ def test_flux_kontext_keeps_what_a_mask_keeps(flux: Unison) -> None:
 
 
 def test_flux_kontext_sees_its_reference(flux: Unison) -> None:
-    task, fields = "image_reference_generation", {"references": ("image_1",), "width": 48}
+    task, fields = (
+        "image_reference_generation",
+        {"references": ("image_1",), "width": 48, "height": SIDE},
+    )
     made = pixels(run(flux, task, scene(), **fields))
     assert made.shape == (SIDE, 48, 3)
     assert (made != pixels(run(flux, task, edges(), **fields))).any()

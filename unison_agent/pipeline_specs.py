@@ -1,4 +1,4 @@
-"""What a pack says of pipelines, as types: where weights come from, and what runs which task; it reads no files."""
+"""What a pack says of pipelines and adapters, as types: where weights come from, what runs which task."""
 
 from typing import Annotated, Literal, Self
 
@@ -19,6 +19,7 @@ EditingClass = Literal[
 ControlledClass = Literal["StableDiffusionXLControlNetPipeline"]
 ReferenceClass = Literal["FluxKontextPipeline", "QwenImageEditPipeline"]
 ImageClass = Literal[DrawingClass, EditingClass, ControlledClass]
+AdapterName = Literal["video", "image", "answer"]
 Family = Literal["SDXL", "FLUX", "Qwen-Image", "Qwen-Image-Edit"]
 
 
@@ -174,3 +175,25 @@ def family_of(name: ImageClass) -> Family:
             return "Qwen-Image"
         case "QwenImageEditPipeline":
             return "Qwen-Image-Edit"
+
+
+def serves(adapter: AdapterName, task: Task) -> bool:
+    """Return whether there is anything of this adapter that serves a task."""
+    match adapter:
+        case "answer":
+            return task.endswith("_understanding")
+        case "image":
+            return "video" not in task and not task.endswith("_understanding")
+        case "video":
+            return not task.endswith("_understanding")
+
+
+def parts_of(adapter: AdapterName) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the keys that a tool of this adapter needs, and those that it may have."""
+    match adapter:
+        case "answer":
+            return (), ()
+        case "image":
+            return ("image_pipeline", "limits"), ("domain", "preprocess")
+        case "video":
+            return ("pipeline", "limits"), ("connector", "domain", "preprocess")

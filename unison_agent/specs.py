@@ -11,12 +11,15 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from unison_agent.pipeline_specs import (
+    AdapterName,
     Count,
     FolderName,
     HasWeights,
     ImagePipelineSpec,
     PipelineSpec,
     Repo,
+    parts_of,
+    serves,
     wrong,
 )
 from unison_agent.tasks import ControlType, Task, Wire
@@ -200,30 +203,6 @@ class PreprocessSpec(Wire):
         return {kind: name for kind, name in named.items() if name is not None}
 
 
-AdapterName = Literal["video", "image", "answer"]
-
-
-def _serves(adapter: AdapterName, task: Task) -> bool:
-    match adapter:
-        case "answer":
-            return task.endswith("_understanding")
-        case "image":
-            return "video" not in task and not task.endswith("_understanding")
-        case "video":
-            return not task.endswith("_understanding")
-
-
-def _parts(adapter: AdapterName) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the keys that a tool of this adapter needs, and those that it may have."""
-    match adapter:
-        case "answer":
-            return (), ()
-        case "image":
-            return ("image_pipeline", "limits"), ("domain", "preprocess")
-        case "video":
-            return ("pipeline", "limits"), ("connector", "domain", "preprocess")
-
-
 class ToolSpec(Wire):
     """One tool: the tasks it serves, by which adapter, within which limits."""
 
@@ -240,9 +219,9 @@ class ToolSpec(Wire):
 
     @model_validator(mode="after")
     def _parts_of_adapter(self) -> Self:
-        needed, others = _parts(self.adapter)
+        needed, others = parts_of(self.adapter)
         for task in self.tasks:
-            if not _serves(self.adapter, task):
+            if not serves(self.adapter, task):
                 msg = f"adapter {self.adapter!r} does not serve {task}"
                 raise wrong(msg, "tasks")
         for key in ("pipeline", "image_pipeline", "connector", "limits", "domain", "preprocess"):
