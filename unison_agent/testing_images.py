@@ -4,10 +4,10 @@ Name the folder as `path` in the `image_pipeline` of a tool pack.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    pass
+    from transformers import CLIPTokenizer
 
 _WIDTH = 32  # of each text encoder
 
@@ -43,9 +43,9 @@ def save_tiny_sdxl(folder: Path) -> Path:
         torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
         pipe = StableDiffusionXLPipeline(
             vae=AutoencoderKL(
-                block_out_channels=(16, 32),
-                down_block_types=("DownEncoderBlock2D",) * 2,
-                up_block_types=("UpDecoderBlock2D",) * 2,
+                block_out_channels=(16, 32),  # pyright: ignore[reportArgumentType]
+                down_block_types=("DownEncoderBlock2D",) * 2,  # pyright: ignore[reportArgumentType]
+                up_block_types=("UpDecoderBlock2D",) * 2,  # pyright: ignore[reportArgumentType]
                 layers_per_block=1,
                 latent_channels=4,
                 norm_num_groups=8,
@@ -59,7 +59,7 @@ def save_tiny_sdxl(folder: Path) -> Path:
                 sample_size=32, layers_per_block=1, in_channels=4, out_channels=4,
                 up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), **_sdxl_blocks(),
             ),
-            scheduler=EulerDiscreteScheduler(
+            scheduler=EulerDiscreteScheduler(  # pyright: ignore[reportArgumentType]
                 beta_start=0.00085,
                 beta_end=0.012,
                 beta_schedule="scaled_linear",
@@ -95,7 +95,7 @@ def save_tiny_sdxl_controlnet(folder: Path, *, seed: int = 1) -> Path:
     return folder
 
 
-def _sdxl_blocks() -> "dict[str, object]":
+def _sdxl_blocks() -> dict[str, Any]:
     return {
         "block_out_channels": (32, 64),
         "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
@@ -110,7 +110,7 @@ def _sdxl_blocks() -> "dict[str, object]":
     }
 
 
-def _clip_tokenizer() -> "object":
+def _clip_tokenizer() -> "CLIPTokenizer":
     from tokenizers import pre_tokenizers
     from transformers import CLIPTokenizer
 
@@ -144,9 +144,9 @@ def save_tiny_flux(folder: Path) -> Path:
         pipe = FluxKontextPipeline(
             scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
             vae=AutoencoderKL(
-                block_out_channels=(4, 4, 8, 8),
-                down_block_types=("DownEncoderBlock2D",) * 4,
-                up_block_types=("UpDecoderBlock2D",) * 4,
+                block_out_channels=(4, 4, 8, 8),  # pyright: ignore[reportArgumentType]
+                down_block_types=("DownEncoderBlock2D",) * 4,  # pyright: ignore[reportArgumentType]
+                up_block_types=("UpDecoderBlock2D",) * 4,  # pyright: ignore[reportArgumentType]
                 layers_per_block=1,
                 latent_channels=4,
                 norm_num_groups=4,
@@ -200,7 +200,7 @@ def save_tiny_qwen_image(folder: Path) -> Path:
     """
     from diffusers import QwenImagePipeline  # pyright: ignore[reportPrivateImportUsage]
 
-    pipe = QwenImagePipeline(**_qwen_parts())  # pyright: ignore[reportArgumentType]
+    pipe = QwenImagePipeline(**_qwen_parts())
     pipe.save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
     return folder
 
@@ -219,12 +219,12 @@ def save_tiny_qwen_image_edit(folder: Path) -> Path:
     processor = Qwen2VLProcessor(
         Qwen2VLImageProcessor(size=size), parts["tokenizer"], Qwen2VLVideoProcessor()
     )
-    pipe = QwenImageEditPipeline(processor=processor, **parts)  # pyright: ignore[reportArgumentType]
+    pipe = QwenImageEditPipeline(processor=processor, **parts)
     pipe.save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
     return folder
 
 
-def _qwen_parts() -> "dict[str, object]":
+def _qwen_parts() -> dict[str, Any]:
     import torch
     from diffusers import (
         AutoencoderKLQwenImage,  # pyright: ignore[reportPrivateImportUsage]

@@ -108,11 +108,11 @@ class ImageTool:
 
     def _shown(self, call: ImageControllableGeneration, media: MediaSet) -> ControlType:
         """Return which of the ControlNets follows a control of which nothing is said."""
-        kinds = [net.control_type for net in self._models.controlnets]
+        kinds: list[ControlType] = [net.control_type for net in self._models.controlnets]
         if len(kinds) == 1:
             return kinds[0]
         seen = look([media.image(call.control).rgb()])
-        fits = [kind for kind in kinds if kind in seen.maps]
+        fits: list[ControlType] = [kind for kind in kinds if kind in seen.maps]
         if seen.is_raw(None) and "canny" in kinds:
             fits = ["canny"]
         if len(fits) != 1:
