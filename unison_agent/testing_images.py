@@ -232,11 +232,7 @@ def _qwen_parts() -> dict[str, Any]:
         QwenImageTransformer2DModel,  # pyright: ignore[reportPrivateImportUsage]
     )
     from tokenizers import pre_tokenizers
-    from transformers import (
-        Qwen2_5_VLConfig,
-        Qwen2_5_VLForConditionalGeneration,
-        Qwen2Tokenizer,
-    )
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     special = [
