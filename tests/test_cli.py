@@ -32,7 +32,7 @@ def test_an_unknown_profile_is_one_message() -> None:
     done = invoke("tools", "--profile", "nope")
     assert done.exit_code == 1
     assert "'nope'" in done.stderr
-    assert "nano, wan-vace" in done.stderr
+    assert "nano, qwen-image, sdxl, wan-vace" in done.stderr
     assert "Traceback" not in done.output
 
 

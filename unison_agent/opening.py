@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unison_agent.errors import WeightsError
-from unison_agent.pipelines import PipelineStore
+from unison_agent.pipelines import ImagePipelineStore, PipelineStore
 from unison_agent.planning.planner import Calibration
 from unison_agent.progress import Progress
-from unison_agent.router import AnswerTool, GenerationTool, Lazy, Tool
+from unison_agent.router import AnswerTool, GenerationTool, ImageTool, Lazy, Tool
 from unison_agent.specs import ConnectorSpec, Pack
 from unison_agent.weights import cache_dir
 
@@ -100,12 +100,17 @@ def open_tools(
         msg = f"There is no connector at {connector}; expected a file that ends in {' or '.join(_KINDS)}."
         raise WeightsError(msg, hint="Name the file that training wrote.")
     pipelines = PipelineStore(device=device)
+    image_pipelines = ImagePipelineStore(device=device)
     shipped = weights_folder(pack.understanding)
     tools: list[Tool] = []
     for spec in pack.tools:
         match spec.adapter:
             case "answer":
                 tools.append(AnswerTool(spec, understanding))
+            case "image":
+                tools.append(
+                    ImageTool(spec, pipelines=image_pipelines, understanding=understanding)
+                )
             case "video":
                 folder = shipped
                 if connector is not None:

@@ -4,16 +4,15 @@ In a mask, white is what the model makes. What is given is at the granted size a
 pixel: another size is accepted by the pipeline and misaligns the tokens.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import PIL.Image
 
 from unison_agent.adapters import frames
-from unison_agent.errors import GenerationError, MissingInputError, RequestError
+from unison_agent.adapters.edit_masks import MaskFinder, edit_masks
+from unison_agent.errors import GenerationError, RequestError
 from unison_agent.media import MediaSet
-from unison_agent.preprocess.target import ClipMasks
 from unison_agent.tasks import (
     GenerationCall,
     GrantedImage,
@@ -33,14 +32,6 @@ if TYPE_CHECKING:
     from unison_agent.pipelines import LoadedPipeline
 
 _WAN_FRAMES = 4  # every Wan VAE reads 4n + 1 frames, and drops what is over
-
-
-class MaskFinder(Protocol):
-    """Finds what the words of a call name."""
-
-    def __call__(self, frames: Sequence[PIL.Image.Image], target: str, /) -> ClipMasks:
-        """Return one mask a frame."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,31 +137,9 @@ def _edit(
     media: MediaSet,
     find_mask: MaskFinder | None,
 ) -> VaceInputs:
-    size, notes = (blank.width, blank.height), ()
-    if call.mask is not None:
-        still = isinstance(call, ImageEditing)
-        given = media.image(call.mask) if still else media.medium(call.mask)
-        mask = frames.masks(given, blank.num_frames, size)
-    elif call.target is None or find_mask is None:
-        raise MissingInputError(
-            f"{call.task} has no mask, and the request does not name what to change.",
-            slot="mask",
-            question="What should change? Name it, or attach a mask that is white there.",
-        )
-    else:
-        found = find_mask(video, call.target)
-        mask = found.masks
-        notes = _missed(call.target, found, blank.num_frames)
+    mask, notes = edit_masks(call, video, media, find_mask)
+    size = (blank.width, blank.height)
     return VaceInputs(*size, blank.num_frames, video, mask, keep=True, notes=notes)
-
-
-def _missed(target: str, found: ClipMasks, num_frames: int) -> tuple[str, ...]:
-    if not found.missed:
-        return ()
-    count = len(found.missed)
-    return (
-        f"{target!r} was not seen on {count} of {num_frames} frames; the nearest mask was used there.",
-    )
 
 
 def check_inputs(inputs: VaceInputs, pipeline: "LoadedPipeline") -> None:

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unison_agent.adapters import Output, frames
+from unison_agent.adapters.edit_masks import MaskFinder
 from unison_agent.adapters.prompts import Prompt, prompt_of
-from unison_agent.adapters.vace_inputs import MaskFinder, VaceInputs, check_inputs, vace_inputs
+from unison_agent.adapters.step_report import PIPELINE_ERRORS, StepReport
+from unison_agent.adapters.vace_inputs import VaceInputs, check_inputs, vace_inputs
 from unison_agent.errors import (
     GenerationError,
     RequestError,
@@ -95,7 +97,7 @@ class WanVaceAdapter:
     def _encoded(self, call: Generation, conditioning: "Conditioning | None") -> Prompt:
         try:
             return prompt_of(call, conditioning, self._pipeline)
-        except _PIPELINE_ERRORS as error:
+        except PIPELINE_ERRORS as error:
             if isinstance(error, UnisonError):
                 raise
             raise self._failed(error) from error
@@ -115,22 +117,8 @@ class WanVaceAdapter:
     ) -> NDArray[np.uint8]:
         import torch
 
-        done, total = index * granted.steps, granted.num_outputs * granted.steps
-        stopped: list[BaseException] = []
-
-        def report(
-            _pipe: object, step: int, _time: object, kept: dict[str, object]
-        ) -> dict[str, object]:
-            try:
-                progress(ProgressEvent("denoise", done + min(step + 1, granted.steps), total))
-                if step + 1 >= granted.steps:
-                    progress(ProgressEvent("decode", index, granted.num_outputs))
-            except BaseException as error:
-                stopped.append(error)
-                raise
-            return kept
-
-        progress(ProgressEvent("denoise", done, total))
+        report = StepReport(progress, granted.steps, granted.num_outputs, index)
+        report.start()
         pipe, temporal = self._pipeline.pipe, self._pipeline.vae_temporal
         finished = False
         try:
@@ -156,20 +144,14 @@ class WanVaceAdapter:
                 callback_on_step_end=report,
             )
             finished = True
-        except _PIPELINE_ERRORS as error:
-            if error in stopped or isinstance(error, UnisonError):
+        except PIPELINE_ERRORS as error:
+            if error is report.stopped or isinstance(error, UnisonError):
                 raise
             raise self._failed(error) from error
         finally:
             if not finished:
                 pipe.maybe_free_model_hooks()
         return _checked(output.frames, inputs, self._pipeline.name)
-
-
-_PIPELINE_ERRORS = (
-    RuntimeError, ValueError, TypeError, AssertionError, AttributeError, LookupError, NameError,
-    StopIteration, OSError,
-)  # fmt: skip
 
 
 def _checked(made: object, inputs: VaceInputs, name: str) -> NDArray[np.uint8]:

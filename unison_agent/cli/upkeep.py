@@ -57,3 +57,8 @@ def pull(
         fetch = fetch_base if importlib.util.find_spec("transformers") is None else base_folder
         path = fetch(bars, force=force)
     stdout().print(f"[bold green]ready[/] {escape(str(path))}")
+    for repo in sorted(
+        {models.repo for tool in pack.tools if (models := tool.image_pipeline) and models.repo}
+    ):
+        note = "comes from the hub when first used; set HF_HOME to choose where it goes."
+        stdout().print(f"{escape(repo)} {note}")

@@ -1,10 +1,14 @@
-"""WanVACE pipelines: loaded once, checked, and lent to one run at a time."""
+"""Pipelines of diffusers: loaded once, checked, and lent to one run at a time."""
 
+from unison_agent.pipelines.image import LoadedImagePipeline
+from unison_agent.pipelines.image_store import ImagePipelineStore
 from unison_agent.pipelines.store import NANO_FOLDER, PipelineStore, source_name, verified
 from unison_agent.pipelines.vace import LoadedPipeline, VaceFrames, VacePipe, adopt
 
 __all__ = [
     "NANO_FOLDER",
+    "ImagePipelineStore",
+    "LoadedImagePipeline",
     "LoadedPipeline",
     "PipelineStore",
     "VaceFrames",

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, cast
 
 from unison_agent.errors import DownloadError, MissingDependencyError, WeightsError
+from unison_agent.pipelines.loading import default_device, quiet
 from unison_agent.pipelines.vace import LoadedPipeline, adopt
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.weights import SUMS, verify_folder
@@ -121,36 +122,28 @@ def _from_pretrained(root: Path, spec: "PipelineSpec") -> object:
     try:
         import torch
         from diffusers import WanVACEPipeline  # pyright: ignore[reportPrivateImportUsage]
-        from diffusers.utils import logging as hub_logging
     except ImportError as error:
         raise MissingDependencyError(error.name or "diffusers", extra="models") from error
     where = str(root / spec.folder) if spec.folder is not None else str(spec.repo)
     bare: dict[str, None] = {} if spec.text_encoder else {"tokenizer": None, "text_encoder": None}
-    shown = hub_logging.is_progress_bar_enabled()
-    hub_logging.disable_progress_bar()  # loading is told through `progress`
     try:
-        return WanVACEPipeline.from_pretrained(  # pyright: ignore[reportUnknownMemberType]
-            where,
-            revision=spec.revision,
-            # The VAE stays exact: its cost is small, and half precision shows as bands of colour.
-            dtype={"default": getattr(torch, spec.dtype), "vae": torch.float32},
-            use_safetensors=True,
-            local_files_only=spec.folder is not None,
-            **bare,
-        )
+        with quiet():
+            return WanVACEPipeline.from_pretrained(  # pyright: ignore[reportUnknownMemberType]
+                where,
+                revision=spec.revision,
+                # The VAE stays exact: its cost is small, and half precision shows as bands of colour.
+                dtype={"default": getattr(torch, spec.dtype), "vae": torch.float32},
+                use_safetensors=True,
+                local_files_only=spec.folder is not None,
+                **bare,
+            )
     except (OSError, ValueError, TypeError, RuntimeError, KeyError) as error:
         msg = f"{source_name(spec)} could not be loaded: {error}."
         if spec.folder is None and isinstance(error, OSError):
             hint = "Check the network and the revision; once fetched it loads offline."
             raise DownloadError(msg, hint=hint) from error
         raise WeightsError(msg) from error
-    finally:
-        if shown:
-            hub_logging.enable_progress_bar()
 
 
 def _place(pipe: object, device: str | None) -> None:
-    import torch
-
-    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    pipe.to(place)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    pipe.to(device or default_device())  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]

@@ -1,6 +1,7 @@
 """From a plan to a result: which tool runs each step, with what, and how long it took."""
 
 from unison_agent.router.clock import StageClock
+from unison_agent.router.image_tool import ImageTool
 from unison_agent.router.lazy import Lazy
 from unison_agent.router.router import Router
 from unison_agent.router.tools import AdapterTool, AnswerTool, GenerationTool, Tool, Understanding
@@ -9,6 +10,7 @@ __all__ = [
     "AdapterTool",
     "AnswerTool",
     "GenerationTool",
+    "ImageTool",
     "Lazy",
     "Router",
     "StageClock",

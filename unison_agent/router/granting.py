@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from unison_agent.media import MediaSet
 from unison_agent.negotiate import Basis, negotiate
-from unison_agent.router.roles import CustomTools, basis, check_plan, roles
+from unison_agent.router.roles import CustomTools, basis, check_plan, edited_by_words, roles
 from unison_agent.specs import ToolSpec
 from unison_agent.tasks import (
     CustomCall,
@@ -45,7 +45,7 @@ def grants(
         RequestError: A step's media or task do not fit.
         NegotiationError: A value would have to change, and `mode` forbids it.
     """
-    check_plan(plan, media, custom)
+    check_plan(plan, media, custom, by_words=edited_by_words(serving.values()))
     granted: list[GrantedTask | None] = []
     made: dict[str, Basis] = {}
     for number, call in enumerate(plan.steps, start=1):

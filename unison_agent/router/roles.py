@@ -1,6 +1,6 @@
 """Which media a call is about, and in which role; it runs nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -8,6 +8,7 @@ from unison_agent.custom.tool import CustomTool
 from unison_agent.errors import MissingInputError, RequestError
 from unison_agent.media import Kind, MediaSet, Medium, Video
 from unison_agent.negotiate import Basis
+from unison_agent.specs import ToolSpec
 from unison_agent.tasks import (
     Call,
     CustomCall,
@@ -17,6 +18,7 @@ from unison_agent.tasks import (
     ImageReferenceGeneration,
     ImageToVideo,
     Plan,
+    Task,
     TaskCall,
     VideoControllableGeneration,
     VideoEditing,
@@ -98,16 +100,30 @@ def basis(
     return None
 
 
-def check_plan(plan: Plan, media: MediaSet, tools: CustomTools | None = None) -> None:
+def edited_by_words(tools: Iterable[ToolSpec]) -> frozenset[Task]:
+    """Return the edits of `tools` that need neither a mask nor a target: the prompt says it all."""
+    bound = (tool.image_pipeline.image_editing for tool in tools if tool.image_pipeline is not None)
+    words = any(kind not in (None, "StableDiffusionXLInpaintPipeline") for kind in bound)
+    return frozenset({"image_editing"} if words else ())
+
+
+def check_plan(
+    plan: Plan,
+    media: MediaSet,
+    tools: CustomTools | None = None,
+    *,
+    by_words: Collection[Task] = (),
+) -> None:
     """Find out before anything is loaded whether every step has the media it needs.
 
     Args:
         plan: What to do.
         media: What its handles stand for.
         tools: The custom tools by name.
+        by_words: Edits that need neither a mask nor a target.
 
     Raises:
-        MissingInputError: The plan says so itself, or an edit has neither mask nor target.
+        MissingInputError: The plan says so itself, or an edit has neither mask nor target and needs one.
         RequestError: A handle is unknown, comes from a later step, or is of the wrong kind; or a custom tool
             is unknown, or its arguments do not fit it.
     """
@@ -131,7 +147,11 @@ def check_plan(plan: Plan, media: MediaSet, tools: CustomTools | None = None) ->
             continue
         for role in roles(call):
             _check_role(call, role, kinds)
-        if isinstance(call, ImageEditing | VideoEditing) and call.mask is call.target is None:
+        if (
+            isinstance(call, ImageEditing | VideoEditing)
+            and call.mask is call.target is None
+            and call.task not in by_words
+        ):
             question = "What should change? Name it, or attach a mask that is white there."
             raise MissingInputError(
                 f"{call.task} has no mask, and the request does not name what to change.",

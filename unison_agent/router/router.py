@@ -14,7 +14,7 @@ from unison_agent.replay import Record, WeightHash
 from unison_agent.result import Artifact, Result, StepResult, Timings
 from unison_agent.router.clock import StageClock
 from unison_agent.router.granting import grants
-from unison_agent.router.roles import basis, check_plan
+from unison_agent.router.roles import basis, check_plan, edited_by_words
 from unison_agent.router.tools import Tool
 from unison_agent.specs import ToolSpec
 from unison_agent.tasks import (
@@ -107,7 +107,7 @@ class Router:
             GenerationError: A model failed, or made something else than was granted.
             RunCancelledError: Raised by `progress`.
         """
-        check_plan(plan, media, self._custom)
+        check_plan(plan, media, self._custom, by_words=edited_by_words(self.tools))
         for call in plan.steps:
             if not isinstance(call, CustomCall):
                 self._tool(call.task)

@@ -1,6 +1,6 @@
 """Tools: a spec with something that runs its calls; models are loaded at first need.
 
-A tool does not know plans or other tools. `AdapterTool` makes one of any adapter; the two that ship put
+A tool does not know plans or other tools. `AdapterTool` makes one of any adapter; those here put
 together the understanding model, the connector and a pipeline.
 """
 
@@ -133,7 +133,7 @@ class AnswerTool:
 
     def weights(self) -> tuple[WeightHash, ...]:
         """Return the fingerprint of the understanding model."""
-        return _hashes(self._used)
+        return weight_hashes(self._used)
 
 
 class GenerationTool:
@@ -188,7 +188,7 @@ class GenerationTool:
             found = self._masks.find(
                 frames, target, lambda: self._understanding(progress), progress
             )
-            self._used |= _preprocess(self._masks.hashes)
+            self._used |= preprocess_files(self._masks.hashes)
             return found
 
         adapter = WanVaceAdapter(pipeline, find)
@@ -202,7 +202,7 @@ class GenerationTool:
 
     def weights(self) -> tuple[WeightHash, ...]:
         """Return the hashes of pipeline, connector and understanding model."""
-        return _hashes(self._used)
+        return weight_hashes(self._used)
 
     def _followed(
         self, call: Generation, granted: GrantedTask, media: MediaSet, progress: Progress
@@ -211,7 +211,7 @@ class GenerationTool:
             return Followed(media)
         ready = followed(call, granted, media, self._controls, progress)
         if ready.notes:
-            self._used |= _preprocess(self._controls.hashes)
+            self._used |= preprocess_files(self._controls.hashes)
         return ready
 
     def _condition(
@@ -275,9 +275,11 @@ def _weight_files(hashes: Mapping[str, str], prefix: str) -> dict[str, str]:
     return {prefix + name: sha for name, sha in hashes.items() if name.endswith(".safetensors")}
 
 
-def _preprocess(hashes: Mapping[str, str]) -> dict[str, str]:
+def preprocess_files(hashes: Mapping[str, str]) -> dict[str, str]:
+    """Return the hashes of what makes maps and masks, by the names that records give them."""
     return {f"preprocess/{name}": sha for name, sha in hashes.items()}
 
 
-def _hashes(used: Mapping[str, str]) -> tuple[WeightHash, ...]:
+def weight_hashes(used: Mapping[str, str]) -> tuple[WeightHash, ...]:
+    """Return hashes by name as records have them."""
     return tuple(WeightHash(name=name, sha256=digest) for name, digest in sorted(used.items()))

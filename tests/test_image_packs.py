@@ -1,0 +1,396 @@
+"""Packs of image pipelines, each task of each run end to end on tiny checkpoints of the same classes."""
+
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from numpy.typing import NDArray
+
+from unison_agent import Unison
+from unison_agent.adapters.image_calls import NO_NEGATIVE
+from unison_agent.adapters.image_inputs import WHOLE
+from unison_agent.errors import (
+    GenerationError,
+    MissingDependencyError,
+    MissingInputError,
+    NegotiationError,
+    PackError,
+    RequestError,
+    RunCancelledError,
+    WeightsError,
+)
+from unison_agent.media import Image, MediaSet
+from unison_agent.packs import parse_pack
+from unison_agent.progress import ProgressEvent
+from unison_agent.result import Result
+from unison_agent.tasks import TASK_CALL, Attachment, Plan, Request, TaskCall
+from unison_agent.testing_images import (
+    save_tiny_flux,
+    save_tiny_qwen_image,
+    save_tiny_qwen_image_edit,
+    save_tiny_sdxl,
+    save_tiny_sdxl_controlnet,
+)
+
+# Of numpy, about arrays that diffusers' Euler scheduler makes of tensors.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+TOOLS = Path(__file__).parents[1] / "tools"
+SIDE = 32
+
+
+def tiny(profile: str, places: Mapping[str, Path], folder: Path) -> Path:
+    """Write the pack of a profile with folders for its repositories, and small pictures."""
+    text = (TOOLS / f"{profile}.toml").read_text(encoding="utf-8")
+    for repo, place in places.items():
+        named = rf'repo = "{re.escape(repo)}"\nrevision = "main"(\nvariant = "fp16")?'
+        text, count = re.subn(named, f"path = '{place}'", text)
+        assert count == 1
+    assert 'repo = "' not in text
+    head, body = text.split("[tools.image_pipeline]", 1)
+    body = re.sub(r'dtype = "\w+"', 'dtype = "float32"', body)
+    body = re.sub(r"(width|height) = \[.*", r"\1 = [16, 64]", body)
+    body = re.sub(r"(width|height) = \d+", rf"\1 = {SIDE}", body)
+    body = re.sub(r"steps = \d+", "steps = 2", body)
+    path = folder / f"{profile}.toml"
+    path.write_text(f"{head}[tools.image_pipeline]{body}", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def sdxl_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sdxl")
+    return tiny(
+        "sdxl",
+        {
+            "stabilityai/stable-diffusion-xl-base-1.0": save_tiny_sdxl(folder / "base"),
+            "diffusers/controlnet-canny-sdxl-1.0": save_tiny_sdxl_controlnet(folder / "canny"),
+            "diffusers/controlnet-depth-sdxl-1.0": save_tiny_sdxl_controlnet(
+                folder / "depth", seed=2
+            ),
+        },
+        folder,
+    )
+
+
+@pytest.fixture(scope="module")
+def sdxl(sdxl_pack: Path) -> Unison:
+    return Unison.from_pretrained(sdxl_pack, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def flux(tmp_path_factory: pytest.TempPathFactory) -> Unison:
+    folder = tmp_path_factory.mktemp("flux")
+    places = {"black-forest-labs/FLUX.1-Kontext-dev": save_tiny_flux(folder / "kontext")}
+    return Unison.from_pretrained(tiny("flux_kontext", places, folder), device="cpu")
+
+
+def run(unison: Unison, task: str, *media: PIL.Image.Image, **fields: object) -> Result:
+    attached = MediaSet.of([Image.from_pil(picture) for picture in media])
+    call = TASK_CALL.validate_python({"task": task, "prompt": "a red star", **fields})
+    return unison.run(plan(call, attached), attached)
+
+
+def plan(call: TaskCall, media: MediaSet) -> Plan:
+    attachments = tuple(Attachment(handle=handle, kind=kind) for handle, kind in media.attachments)
+    return Plan(request=Request(text="a red star", attachments=attachments), steps=(call,))
+
+
+def pixels(result: Result, index: int = 0) -> NDArray[np.uint8]:
+    medium = result.steps[0].artifacts[index].medium
+    assert isinstance(medium, Image)
+    return np.asarray(medium.pil)
+
+
+def scene(side: int = SIDE) -> PIL.Image.Image:
+    """Return a blue picture with a red square."""
+    picture = PIL.Image.new("RGB", (side, side), (20, 40, 200))
+    picture.paste((220, 30, 30), (8, 8, 24, 24))
+    return picture
+
+
+def left_half(side: int = SIDE) -> PIL.Image.Image:
+    mask = PIL.Image.new("L", (side, side))
+    mask.paste(255, (0, 0, side // 2, side))
+    return mask
+
+
+def edges(side: int = SIDE) -> PIL.Image.Image:
+    """Return white lines on black, as a map of edges is."""
+    drawn = PIL.Image.new("RGB", (side, side))
+    drawn.paste((255, 255, 255), (8, 8, 9, 24))
+    drawn.paste((255, 255, 255), (8, 8, 24, 9))
+    return drawn
+
+
+# --- SDXL --------------------------------------------------------------------------------------------
+
+
+def test_sdxl_draws_what_was_granted_and_the_same_for_the_same_seed(sdxl: Unison) -> None:
+    made = run(sdxl, "text_to_image", width=48, height=32, num_outputs=2, seed=3)
+    assert pixels(made).shape == (32, 48, 3)
+    again = run(sdxl, "text_to_image", width=48, height=32, seed=4)
+    assert (pixels(made, 1) == pixels(again)).all()
+    assert (pixels(made, 0) != pixels(made, 1)).any()
+
+
+def test_sdxl_reads_prompt_negative_prompt_and_guidance(sdxl: Unison) -> None:
+    plain = pixels(run(sdxl, "text_to_image"))
+    for fields in ({"prompt": "two dogs"}, {"negative_prompt": "blur"}, {"guidance_scale": 9.0}):
+        assert (pixels(run(sdxl, "text_to_image", **fields)) != plain).any()
+
+
+def test_sdxl_inpaints_and_keeps_the_rest_to_the_pixel(sdxl: Unison) -> None:
+    made = run(sdxl, "image_editing", scene(), left_half(), source="image_1", mask="image_2")
+    half = SIDE // 2
+    source = np.asarray(scene())
+    assert (pixels(made)[:, half:] == source[:, half:]).all()
+    assert (pixels(made)[:, :half] != source[:, :half]).any()
+    assert made.steps[0].kept_db is not None
+
+
+def test_sdxl_runs_the_granted_steps_of_an_edit(sdxl: Unison) -> None:
+    events: list[ProgressEvent] = []
+    attached = MediaSet.of([Image.from_pil(scene()), Image.from_pil(left_half())])
+    call = TASK_CALL.validate_python(
+        {"task": "image_editing", "prompt": "x", "source": "image_1", "mask": "image_2", "steps": 3}
+    )
+    sdxl.run(plan(call, attached), attached, progress=events.append)
+    assert [e.done for e in events if e.stage == "denoise"] == [0, 1, 2, 3]
+
+
+def test_sdxl_edits_need_a_mask_or_a_target(sdxl: Unison) -> None:
+    with pytest.raises(MissingInputError) as caught:
+        run(sdxl, "image_editing", scene(), source="image_1")
+    assert caught.value.slot == "mask"
+
+
+def test_sdxl_follows_each_control_by_its_own_controlnet(sdxl: Unison) -> None:
+    def follow(control_type: str) -> NDArray[np.uint8]:
+        gray = PIL.Image.linear_gradient("L").resize((SIDE, SIDE)).convert("RGB")
+        shown = edges() if control_type == "canny" else gray
+        fields = {"control": "image_1", "control_type": control_type}
+        return pixels(run(sdxl, "image_controllable_generation", shown, **fields))
+
+    plain = pixels(run(sdxl, "text_to_image"))
+    canny, depth = follow("canny"), follow("depth")
+    assert (canny != plain).any()
+    assert (depth != plain).any()
+    assert (canny != depth).any()
+
+
+def test_sdxl_makes_the_map_of_ordinary_footage(sdxl: Unison) -> None:
+    photo = PIL.Image.effect_noise((64, 64), 60).convert("RGB").resize((SIDE, SIDE))
+    photo.paste((200, 30, 30), (8, 8, 24, 24))
+    photo = PIL.Image.merge("RGB", (photo.getchannel(0), *scene().split()[1:]))
+    fields = {"control": "image_1", "control_type": "canny"}
+    made = run(sdxl, "image_controllable_generation", photo, **fields)
+    assert any("canny map" in note for note in made.steps[0].notes)
+
+
+def test_a_control_of_no_stated_type_is_asked_about_when_it_may_be_either(sdxl: Unison) -> None:
+    blank = PIL.Image.new("RGB", (SIDE, SIDE), (128, 128, 128))
+    with pytest.raises(MissingInputError) as caught:
+        run(sdxl, "image_controllable_generation", blank, control="image_1")
+    assert caught.value.slot == "control_type"
+    assert "canny or depth" in caught.value.question
+
+
+def test_a_control_without_a_controlnet_is_refused(sdxl: Unison) -> None:
+    fields = {"control": "image_1", "control_type": "pose"}
+    with pytest.raises(NegotiationError, match="canny, depth"):
+        run(sdxl, "image_controllable_generation", edges(), **fields)
+
+
+def test_the_classes_of_a_checkpoint_share_its_models(sdxl_pack: Path) -> None:
+    from unison_agent.pipelines import ImagePipelineStore
+
+    (tool,) = (t for t in parse_pack(sdxl_pack.read_text("utf-8"), file="x").tools if t.limits)
+    assert tool.image_pipeline is not None
+    store = ImagePipelineStore(device="cpu")
+    draw = store.get(tool.image_pipeline, "StableDiffusionXLPipeline")
+    inpaint = store.get(tool.image_pipeline, "StableDiffusionXLInpaintPipeline")
+    net = tool.image_pipeline.controlnets[0]
+    follow = store.get(tool.image_pipeline, "StableDiffusionXLControlNetPipeline", net)
+    for name in ("unet", "vae", "text_encoder", "text_encoder_2"):
+        one = draw.pipe.components[name]
+        assert one is inpaint.pipe.components[name]
+        assert one is follow.pipe.components[name]
+    assert draw.lock is inpaint.lock is follow.lock
+    assert store.get(tool.image_pipeline, "StableDiffusionXLPipeline") is draw
+    assert (draw.size_multiple, follow.control_scale) == (2, 0.5)
+
+
+def test_a_run_is_stopped_within_a_step_and_the_next_is_as_before(sdxl: Unison) -> None:
+    call = TASK_CALL.validate_python({"task": "text_to_image", "prompt": "a red star", "steps": 9})
+    asked = Plan(request=Request(text="x"), steps=(call,))
+    seen: list[int] = []
+
+    def stop(event: ProgressEvent) -> None:
+        if event.stage == "denoise":
+            seen.append(event.done)
+            if event.done == 2:
+                raise RunCancelledError("stop")
+
+    before = pixels(run(sdxl, "text_to_image"))
+    with pytest.raises(RunCancelledError):
+        sdxl.run(asked, progress=stop)
+    assert seen == [0, 1, 2]
+    assert (pixels(run(sdxl, "text_to_image")) == before).all()
+
+
+def test_tasks_of_clips_are_not_served(sdxl: Unison) -> None:
+    with pytest.raises(RequestError, match="No tool of 'sdxl' serves text_to_video"):
+        run(sdxl, "text_to_video")
+
+
+# --- what goes wrong ---------------------------------------------------------------------------------
+
+
+def test_numbers_that_are_none_are_an_error(tmp_path: Path, sdxl_pack: Path) -> None:
+    import torch
+    from diffusers import StableDiffusionXLPipeline  # pyright: ignore[reportPrivateImportUsage]
+
+    pipe = StableDiffusionXLPipeline.from_pretrained(sdxl_pack.parent / "base")
+    with torch.no_grad():
+        pipe.vae.decoder.conv_out.bias.fill_(float("nan"))
+    pipe.save_pretrained(tmp_path / "base")
+    text = sdxl_pack.read_text("utf-8").replace(
+        str(sdxl_pack.parent / "base"), str(tmp_path / "base")
+    )
+    (tmp_path / "broken.toml").write_text(text, encoding="utf-8")
+    broken = Unison.from_pretrained(tmp_path / "broken.toml", device="cpu")
+    with pytest.raises(GenerationError, match="not numbers"):
+        run(broken, "text_to_image")
+
+
+def test_sides_that_the_pipeline_would_change_are_the_packs_mistake(
+    tmp_path: Path, sdxl_pack: Path
+) -> None:
+    text = sdxl_pack.read_text("utf-8").replace("multiple_of = 8", "multiple_of = 1")
+    (tmp_path / "odd.toml").write_text(text, encoding="utf-8")
+    odd = Unison.from_pretrained(tmp_path / "odd.toml", device="cpu")
+    with pytest.raises(GenerationError, match="multiples of 2, granted 33x32") as caught:
+        run(odd, "text_to_image", width=33, height=32)
+    assert caught.value.hint == "Set multiple_of = 2 in the tool pack."
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path, sdxl_pack: Path) -> None:
+    text = sdxl_pack.read_text("utf-8").replace(str(sdxl_pack.parent / "base"), "/nowhere")
+    (tmp_path / "lost.toml").write_text(text, encoding="utf-8")
+    lost = Unison.from_pretrained(tmp_path / "lost.toml", device="cpu")
+    with pytest.raises(WeightsError, match="no folder /nowhere"):
+        run(lost, "text_to_image")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "words"),
+    [
+        ('"StableDiffusionXLPipeline"', '"os.system"', "text_to_image", "os.system"),
+        ('"StableDiffusionXLPipeline"', '"FluxPipeline"', "image_editing", "cannot share"),
+        ('image_editing = "Stable', '#', "image_editing", "needs its class"),
+        ('"image_editing", ', '', "image_editing", "does not serve image_editing"),
+        ('revision = "main"\nvariant', 'variant', "revision", "goes with revision"),
+        ('variant = "fp16"', 'path = "x"', "repo", "either repo or path"),
+        ('variant = "fp16"', 'variant = "int4"', "variant", "fp16"),
+        ('control_type = "depth"', 'control_type = "canny"', "controlnets[1].control_type", "two"),
+        ('scale = 0.5   #', 'scale = 9 #', "controlnets[0].scale", "less than or equal"),
+    ],
+)  # fmt: skip
+def test_bad_packs_name_the_key(old: str, new: str, key: str, words: str) -> None:
+    text = (TOOLS / "sdxl.toml").read_text(encoding="utf-8")
+    assert old in text
+    with pytest.raises(PackError) as caught:
+        parse_pack(text.replace(old, new, 1), file="some.toml")
+    assert caught.value.key == f"tools[1].image_pipeline.{key}"
+    assert words in caught.value.message
+    assert caught.value.line is not None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "words"),
+    [
+        ('["canny", "depth"]', '["canny"]', "limits.control_types", "those of the controlnets"),
+        ('adapter = "image"', 'adapter = "video"', "image_pipeline", "takes no image_pipeline"),
+        ('["text_to_image", ', '["text_to_video", ', "tasks", "does not serve text_to_video"),
+    ],
+)  # fmt: skip
+def test_bad_image_tools_name_the_key(old: str, new: str, key: str, words: str) -> None:
+    text = (TOOLS / "sdxl.toml").read_text(encoding="utf-8")
+    with pytest.raises(PackError) as caught:
+        parse_pack(text.replace(old, new, 1), file="some.toml")
+    assert caught.value.key == f"tools[1].{key}"
+    assert words in caught.value.message
+
+
+# --- FLUX Kontext ------------------------------------------------------------------------------------
+
+
+def test_flux_draws_and_says_that_it_reads_no_negative_prompt(flux: Unison) -> None:
+    made = run(flux, "text_to_image", width=48, height=32, negative_prompt="blur")
+    assert pixels(made).shape == (32, 48, 3)
+    assert NO_NEGATIVE in made.steps[0].notes
+    assert (
+        pixels(made) != pixels(run(flux, "text_to_image", width=48, height=32, prompt="dog"))
+    ).any()
+
+
+def test_flux_kontext_edits_the_whole_picture_by_words(flux: Unison) -> None:
+    made = run(flux, "image_editing", scene(), source="image_1")
+    assert pixels(made).shape == (SIDE, SIDE, 3)
+    assert made.steps[0].notes == (WHOLE,)
+    assert made.steps[0].kept_db is None
+
+
+def test_flux_kontext_keeps_what_a_mask_keeps(flux: Unison) -> None:
+    made = run(flux, "image_editing", scene(), left_half(), source="image_1", mask="image_2")
+    assert (pixels(made)[:, SIDE // 2 :] == np.asarray(scene())[:, SIDE // 2 :]).all()
+    assert made.steps[0].kept_db is not None
+
+
+def test_flux_kontext_sees_its_reference(flux: Unison) -> None:
+    task, fields = (
+        "image_reference_generation",
+        {"references": ("image_1",), "width": 48, "height": SIDE},
+    )
+    made = pixels(run(flux, task, scene(), **fields))
+    assert made.shape == (SIDE, 48, 3)
+    assert (made != pixels(run(flux, task, edges(), **fields))).any()
+
+
+# --- Qwen-Image --------------------------------------------------------------------------------------
+
+
+def test_qwen_image_draws_with_true_guidance(tmp_path: Path) -> None:
+    folder = save_tiny_qwen_image(tmp_path / "image")
+    places = {"Qwen/Qwen-Image": folder, "Qwen/Qwen-Image-Edit": tmp_path}
+    unison = Unison.from_pretrained(tiny("qwen_image", places, tmp_path), device="cpu")
+    plain = pixels(run(unison, "text_to_image"))
+    assert plain.shape == (SIDE, SIDE, 3)
+    for fields in ({"guidance_scale": 9.0}, {"negative_prompt": "a blue dog"}, {"prompt": "dog"}):
+        assert (pixels(run(unison, "text_to_image", **fields)) != plain).any()
+
+
+@pytest.mark.skipif(find_spec("torchvision") is None, reason="its processor needs torchvision")
+def test_qwen_image_edit_edits_and_sees_references(tmp_path: Path) -> None:
+    folder = save_tiny_qwen_image_edit(tmp_path / "edit")
+    places = {"Qwen/Qwen-Image": tmp_path, "Qwen/Qwen-Image-Edit": folder}
+    unison = Unison.from_pretrained(tiny("qwen_image", places, tmp_path), device="cpu")
+    made = run(unison, "image_editing", scene(), left_half(), source="image_1", mask="image_2")
+    assert (pixels(made)[:, SIDE // 2 :] == np.asarray(scene())[:, SIDE // 2 :]).all()
+    assert run(unison, "image_editing", scene(), source="image_1").steps[0].notes == (WHOLE,)
+    shown = run(unison, "image_reference_generation", scene(), references=("image_1",))
+    assert pixels(shown).shape == (SIDE, SIDE, 3)
+
+
+@pytest.mark.skipif(find_spec("torchvision") is not None, reason="torchvision is installed")
+def test_qwen_image_edit_says_that_it_needs_torchvision(tmp_path: Path) -> None:
+    places = {"Qwen/Qwen-Image": tmp_path, "Qwen/Qwen-Image-Edit": tmp_path}
+    unison = Unison.from_pretrained(tiny("qwen_image", places, tmp_path), device="cpu")
+    with pytest.raises(MissingDependencyError, match="torchvision") as caught:
+        run(unison, "image_editing", scene(), source="image_1")
+    assert caught.value.extra == "images"

@@ -1,0 +1,146 @@
+"""The four image tasks on an image pipeline of diffusers; it knows no packs, plans or other calls.
+
+What each task gives the pipeline is decided in `image_inputs`, how each class is called in `image_calls`; here
+it is run, reported and checked.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unison_agent.adapters import Output, frames
+from unison_agent.adapters.edit_masks import MaskFinder
+from unison_agent.adapters.image_calls import NO_NEGATIVE, Sampling, draw
+from unison_agent.adapters.image_inputs import ImageInputs, image_inputs
+from unison_agent.adapters.step_report import PIPELINE_ERRORS, StepReport
+from unison_agent.errors import GenerationError, RequestError, UnisonError
+from unison_agent.media import Image, MediaSet, Medium
+from unison_agent.pipeline_specs import ImageClass, family_of
+from unison_agent.progress import Progress, ProgressEvent
+from unison_agent.tasks import Generation, GrantedImage, GrantedTask, TaskCall
+
+if TYPE_CHECKING:
+    from unison_agent.connector import Conditioning
+    from unison_agent.pipelines import LoadedImagePipeline
+
+__all__ = ["DiffusersImageAdapter"]
+
+
+class DiffusersImageAdapter:
+    """Runs image calls on one class of image pipeline.
+
+    Args:
+        kind: The class.
+        load: Returns the pipeline, whose lock is held while it runs; asked for when the media are known to fit.
+        find_mask: Finds the mask of edits that name their target; without it a mask must be attached.
+    """
+
+    def __init__(
+        self,
+        kind: ImageClass,
+        load: "Callable[[Progress], LoadedImagePipeline]",
+        find_mask: MaskFinder | None = None,
+    ) -> None:
+        self._kind: ImageClass = kind
+        self._load = load
+        self._find_mask = find_mask
+
+    def run(
+        self,
+        call: TaskCall,
+        granted: GrantedTask,
+        media: MediaSet,
+        conditioning: "Conditioning | None",
+        progress: Progress,
+    ) -> Output:
+        """Make the granted outputs, with seeds `seed`, `seed + 1`, ...; the pipeline reads the prompt itself.
+
+        Raises:
+            MissingInputError: An edit needs a mask, and none could be found.
+            RequestError: The call's media do not fit the task.
+            WeightsError: The pipeline cannot be loaded.
+            GenerationError: The pipeline failed, or made something else than was granted.
+        """
+        del conditioning
+        if not isinstance(call, Generation) or not isinstance(granted, GrantedImage):
+            msg = f"{call.task} granted as {granted.output}: this adapter makes images."
+            raise RequestError(msg, hint="Give it to a tool with another adapter.")
+        inputs = image_inputs(call, self._kind, granted, media, self._find_mask)
+        loaded = self._load(progress)
+        _check_size(granted, loaded)
+        made: list[Medium] = []
+        kept: list[float] = []
+        with loaded.lock:
+            for index in range(granted.num_outputs):
+                pixels = _denoise(loaded, call, inputs, granted, index, progress)
+                progress(ProgressEvent("decode", index + 1, granted.num_outputs))
+                if inputs.image is not None and inputs.mask is not None:
+                    near = frames.kept_db(pixels, (inputs.image,), (inputs.mask,))
+                    kept += [] if near is None else [near]
+                    pixels = frames.composited(pixels, (inputs.image,), (inputs.mask,))
+                made.append(Image.from_array(pixels[0]))
+        unread = call.negative_prompt is not None and family_of(self._kind) == "FLUX"
+        notes = (*inputs.notes, NO_NEGATIVE) if unread else inputs.notes
+        return Output(tuple(made), notes=notes, kept_db=min(kept, default=None))
+
+
+def _check_size(granted: GrantedImage, loaded: "LoadedImagePipeline") -> None:
+    multiple = loaded.size_multiple
+    if granted.width % multiple or granted.height % multiple:
+        size = f"{granted.width}x{granted.height}"
+        msg = f"{loaded.name}: sides must be multiples of {multiple}, granted {size}."
+        raise GenerationError(msg, hint=f"Set multiple_of = {multiple} in the tool pack.")
+
+
+def _denoise(
+    loaded: "LoadedImagePipeline",
+    call: Generation,
+    inputs: ImageInputs,
+    granted: GrantedImage,
+    index: int,
+    progress: Progress,
+) -> NDArray[np.uint8]:
+    """Return one picture, uint8 [1, height, width, 3]."""
+    import torch
+
+    report = StepReport(progress, granted.steps, granted.num_outputs, index)
+    report.start()
+    values = Sampling(
+        prompt=call.prompt,
+        negative_prompt=call.negative_prompt,
+        width=granted.width,
+        height=granted.height,
+        steps=granted.steps,
+        guidance_scale=granted.guidance_scale,
+        # On the CPU, so that a seed gives the same noise on every device.
+        generator=torch.Generator("cpu").manual_seed(granted.seed + index),
+        report=report,
+    )
+    finished = False
+    try:
+        output = draw(loaded, inputs, values)
+        finished = True
+    except PIPELINE_ERRORS as error:
+        if error is report.stopped or isinstance(error, UnisonError):
+            raise
+        msg = f"{loaded.name} failed: {type(error).__name__}: {str(error).rstrip('.')}."
+        hint = "Ask for a smaller size." if "memory" in str(error) else None
+        raise GenerationError(msg, hint=hint) from error
+    finally:
+        if not finished:
+            loaded.pipe.maybe_free_model_hooks()
+    return _checked(output.images, granted, loaded.name)
+
+
+def _checked(made: object, granted: GrantedImage, name: str) -> NDArray[np.uint8]:
+    """Return the pipeline's picture as uint8 [1, height, width, 3]."""
+    values = np.asarray(made, dtype=np.float32)
+    expected = (1, granted.height, granted.width, 3)
+    if values.shape != expected:
+        raise GenerationError(f"{name} made an array of shape {values.shape}, expected {expected}.")
+    if not np.isfinite(values).all():
+        msg = f"{name} made values that are not numbers."
+        raise GenerationError(msg, hint="Try another dtype in the tool pack, or less guidance.")
+    return (values.clip(0, 1) * 255).round().astype(np.uint8)

@@ -1,0 +1,79 @@
+"""How each image task is put to a class of image pipeline: picture and mask; it runs nothing."""
+
+from dataclasses import dataclass
+
+import PIL.Image
+
+from unison_agent.adapters import frames
+from unison_agent.adapters.edit_masks import MaskFinder, edit_masks
+from unison_agent.errors import RequestError
+from unison_agent.media import MediaSet
+from unison_agent.pipeline_specs import ImageClass
+from unison_agent.tasks import (
+    Generation,
+    GrantedImage,
+    ImageControllableGeneration,
+    ImageEditing,
+    ImageReferenceGeneration,
+    TextToImage,
+)
+
+WHOLE = "The model changed the picture as a whole; attach a mask to keep what is black in it."
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInputs:
+    """What a pipeline is given, apart from the prompt and the sampling values.
+
+    Attributes:
+        image: What is changed, followed or shown, RGB; None where words are all.
+        mask: L, 0 or 255, at the granted size: white is what may change. With one, the black part of `image`,
+            which is at that size too, comes out as it went in, to the pixel.
+        notes: What the user should know, in sentences.
+    """
+
+    image: PIL.Image.Image | None = None
+    mask: PIL.Image.Image | None = None
+    notes: tuple[str, ...] = ()
+
+
+def image_inputs(
+    call: Generation,
+    kind: ImageClass,
+    granted: GrantedImage,
+    media: MediaSet,
+    find_mask: MaskFinder | None = None,
+) -> ImageInputs:
+    """Return what a pipeline of class `kind` needs for `call`.
+
+    Args:
+        call: The task and the handles of its media.
+        kind: Inpainting needs a mask; classes that edit by words do without.
+        granted: The size.
+        media: Where the handles are found.
+        find_mask: Finds the mask of an edit that needs one and has none.
+
+    Raises:
+        MissingInputError: An edit needs a mask, and none could be found.
+        RequestError: A handle is unknown, of the wrong kind, or does not fit; or it is no task of images.
+    """
+    size = (granted.width, granted.height)
+    match call:
+        case TextToImage():
+            return ImageInputs()
+        case ImageEditing():
+            source = frames.picture(media.image(call.source), size)
+            if call.mask is None and kind != "StableDiffusionXLInpaintPipeline":
+                return ImageInputs(source, notes=(WHOLE,))
+            (mask,), notes = edit_masks(call, (source,), media, find_mask)
+            return ImageInputs(source, mask, notes)
+        case ImageControllableGeneration():
+            return ImageInputs(frames.picture(media.image(call.control), size))
+        case ImageReferenceGeneration():
+            if len(call.references) != 1:
+                msg = f"{len(call.references)} references were given, {kind} takes 1."
+                raise RequestError(msg, hint="Attach one image, or name the one to use.")
+            return ImageInputs(media.image(call.references[0]).rgb())
+        case _:
+            msg = "This adapter makes images."
+            raise RequestError(msg, hint="Give clips to a tool with the video adapter.")

@@ -1,0 +1,223 @@
+"""Image pipelines of diffusers as the library uses them: what is called with which arguments; it knows no files.
+
+Each class of pipeline has its own signature, so each has a protocol of its own here.
+"""
+
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol
+
+from unison_agent.pipelines.vace import StepCallback
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from PIL.Image import Image as Picture
+
+    from unison_agent.pipeline_specs import ImageClass
+
+
+class Images(Protocol):
+    """A pipeline's output: `images` has shape [1, height, width, 3], values 0 to 1."""
+
+    images: "NDArray[np.float32]"
+
+
+class SdxlPipe(Protocol):
+    """StableDiffusionXLPipeline."""
+
+    def __call__(
+        self,
+        *,
+        prompt: str,
+        negative_prompt: str | None,
+        width: int,
+        height: int,
+        num_inference_steps: int,
+        guidance_scale: float,
+        generator: "torch.Generator",
+        output_type: str,
+        callback_on_step_end: StepCallback,
+    ) -> Images:
+        """Run the denoising loop."""
+        ...
+
+
+class SdxlInpaintPipe(Protocol):
+    """StableDiffusionXLInpaintPipeline."""
+
+    def __call__(
+        self,
+        *,
+        prompt: str,
+        negative_prompt: str | None,
+        image: "Picture",
+        mask_image: "Picture",
+        strength: float,
+        width: int,
+        height: int,
+        num_inference_steps: int,
+        guidance_scale: float,
+        generator: "torch.Generator",
+        output_type: str,
+        callback_on_step_end: StepCallback,
+    ) -> Images:
+        """Run the denoising loop."""
+        ...
+
+
+class SdxlControlNetPipe(Protocol):
+    """StableDiffusionXLControlNetPipeline."""
+
+    def __call__(
+        self,
+        *,
+        prompt: str,
+        negative_prompt: str | None,
+        image: "Picture",
+        controlnet_conditioning_scale: float,
+        width: int,
+        height: int,
+        num_inference_steps: int,
+        guidance_scale: float,
+        generator: "torch.Generator",
+        output_type: str,
+        callback_on_step_end: StepCallback,
+    ) -> Images:
+        """Run the denoising loop."""
+        ...
+
+
+class FluxPipe(Protocol):
+    """FluxPipeline."""
+
+    def __call__(
+        self,
+        *,
+        prompt: str,
+        width: int,
+        height: int,
+        num_inference_steps: int,
+        guidance_scale: float,
+        generator: "torch.Generator",
+        output_type: str,
+        callback_on_step_end: StepCallback,
+    ) -> Images:
+        """Run the denoising loop."""
+        ...
+
+
+class FluxKontextPipe(Protocol):
+    """FluxKontextPipeline; it fits width and height to `max_area`."""
+
+    def __call__(
+        self,
+        *,
+        image: "Picture",
+        prompt: str,
+        width: int,
+        height: int,
+        max_area: int,
+        num_inference_steps: int,
+        guidance_scale: float,
+        generator: "torch.Generator",
+        output_type: str,
+        callback_on_step_end: StepCallback,
+    ) -> Images:
+        """Run the denoising loop."""
+        ...
+
+
+class QwenImagePipe(Protocol):
+    """QwenImagePipeline; without a negative prompt it does not guide at all."""
+
+    def __call__(
+        self,
+        *,
+        prompt: str,
+        negative_prompt: str,
+        width: int,
+        height: int,
+        num_inference_steps: int,
+        true_cfg_scale: float,
+        generator: "torch.Generator",
+        output_type: str,
+        callback_on_step_end: StepCallback,
+    ) -> Images:
+        """Run the denoising loop."""
+        ...
+
+
+class QwenImageEditPipe(Protocol):
+    """QwenImageEditPipeline."""
+
+    def __call__(
+        self,
+        *,
+        image: "Picture",
+        prompt: str,
+        negative_prompt: str,
+        width: int,
+        height: int,
+        num_inference_steps: int,
+        true_cfg_scale: float,
+        generator: "torch.Generator",
+        output_type: str,
+        callback_on_step_end: StepCallback,
+    ) -> Images:
+        """Run the denoising loop."""
+        ...
+
+
+class _ImageProcessor(Protocol):
+    config: "_ProcessorConfig"
+
+
+class _ProcessorConfig(Protocol):
+    vae_scale_factor: int
+
+
+class Shared(Protocol):
+    """What all of them have."""
+
+    image_processor: _ImageProcessor
+
+    @property
+    def components(self) -> "Mapping[str, object]":
+        """The models by name."""
+        ...
+
+    def set_progress_bar_config(self, *, disable: bool) -> None:
+        """Show a bar on the terminal, or none."""
+        ...
+
+    def maybe_free_model_hooks(self) -> None:
+        """Bring offloaded models back to rest."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedImagePipeline:
+    """A pipeline that is ready to run.
+
+    Attributes:
+        name: What to call it in messages.
+        kind: Its class.
+        pipe: An object of that class.
+        control_scale: How much a ControlNet counts.
+        lock: Held while it runs; pipelines of one checkpoint share it, for they share its models.
+    """
+
+    name: str
+    kind: "ImageClass"
+    pipe: Shared
+    control_scale: float = 1.0
+    lock: Lock = field(default_factory=Lock)
+
+    @property
+    def size_multiple(self) -> int:
+        """Pixels that width and height are multiples of, or the pipeline makes another size."""
+        return self.pipe.image_processor.config.vae_scale_factor

@@ -1,0 +1,28 @@
+"""What loading any pipeline takes: a device, and no bars on the terminal; it knows no pipelines."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+
+def default_device() -> str:
+    """Return ``"cuda"`` when there is one, else ``"cpu"``."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@contextmanager
+def quiet() -> Generator[None]:
+    """Keep diffusers and transformers from drawing bars: loading is told through `Progress`."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    both = (diffusers_logging, transformers_logging)
+    shown = [log for log in both if log.is_progress_bar_enabled()]
+    for log in shown:
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for log in shown:
+            log.enable_progress_bar()
