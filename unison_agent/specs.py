@@ -1,4 +1,4 @@
-"""What a tool pack says, as types: models, pipelines, limits and defaults; it reads no files.
+"""What a tool pack says, as types: tools, their limits and defaults; it reads no files.
 
 A pack names one profile: its understanding model, and its tools with the tasks, limits and defaults of
 each. Packs are data: they name adapters of this library from a closed list, weights that are
@@ -9,85 +9,35 @@ import re
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
+from unison_agent.model_specs import (
+    ConnectorSpec,
+    Count,
+    Files,
+    LoraSpec,
+    PipelineSpec,
+    Repo,
+    UnderstandingSpec,
+    wrong,
+)
 from unison_agent.tasks import ControlType, Task, Wire
 
-Dtype = Literal["float32", "bfloat16", "float16"]
-Count = Annotated[int, Field(ge=1)]
+__all__ = [
+    "ConnectorSpec",
+    "Defaults",
+    "Domain",
+    "Files",
+    "Limits",
+    "LoraSpec",
+    "Pack",
+    "PipelineSpec",
+    "PreprocessSpec",
+    "ToolSpec",
+    "UnderstandingSpec",
+]
+
 Sides = tuple[Count, Count]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
-FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*(\.(safetensors|pth))?$")]
-Repo = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
-
-
-def _wrong(message: str, *at: str | int) -> PydanticCustomError:
-    """Return an error that says where, below the model that raises it, the cause stands."""
-    return PydanticCustomError("pack", "{message}", {"message": message, "at": at})
-
-
-class HasWeights(Wire):
-    """Where weights come from: what ships with the library, or a repository of the hub."""
-
-    source: Literal["nano", "hub"]
-    repo: Repo | None = Field(default=None, description="Repository on the hub.")
-    revision: str | None = Field(default=None, description="Commit or branch of `repo`.")
-    dtype: Dtype = "float32"
-
-    @model_validator(mode="after")
-    def _hub_names_repo(self) -> Self:
-        for key in ("repo", "revision"):
-            if (self.source == "hub") != (getattr(self, key) is not None):
-                msg = f"source 'hub' needs {key}, source 'nano' takes none"
-                raise _wrong(msg, key)
-        return self
-
-
-class UnderstandingSpec(HasWeights):
-    """The understanding model of a profile."""
-
-    layer: int = Field(ge=0, description="Index into hidden_states that the connector reads.")
-    weights: FolderName = Field(description="Folder of what is trained on top of the base.")
-
-
-class PipelineSpec(HasWeights):
-    """A diffusers pipeline; tools with equal specs share one object."""
-
-    folder: FolderName | None = Field(default=None, description="Folder of the nano weights.")
-    text_encoder: bool = Field(description="False: prompt_embeds come from a connector alone.")
-    vae_spatial: Count = Field(description="Pixels along a side of one latent.")
-    vae_temporal: Count = Field(description="Frames of one latent.")
-    blank_ramp: float = Field(
-        default=0.0,
-        ge=0,
-        description="Gray levels a frame of clips still to be made, whose ninth is of Wan's gray; 0: all are.",
-    )
-
-    @model_validator(mode="after")
-    def _nano_names_folder(self) -> Self:
-        if (self.source == "nano") != (self.folder is not None):
-            msg = "source 'nano' needs folder, source 'hub' takes none"
-            raise _wrong(msg, "folder")
-        return self
-
-
-class ConnectorSpec(Wire):
-    """What carries the understanding model's states to the pipeline."""
-
-    file: FileName
-    kind: Literal["resampler", "projector"] = Field(
-        default="resampler", description="The library's own, or the paper's."
-    )
-    mode: Literal["replace", "append"] = Field(
-        default="replace",
-        description="Its tokens take the place of the text encoder's, or follow them in the prompt's branch.",
-    )
-    max_sequence_length: Count | None = Field(
-        default=None,
-        description="Text tokens with zeros behind them, all attended to; the paper's weights want 2048.",
-    )
-    required: bool = Field(description="False: without it the pipeline's text encoder is used.")
 
 
 class Limits(Wire):
@@ -115,15 +65,15 @@ class Limits(Wire):
             pair: tuple[float, float] | None = getattr(self, key)
             if pair is not None and not 0 <= pair[0] <= pair[1]:
                 msg = f"{key} must be [least, most], got {list(pair)}"
-                raise _wrong(msg, key)
+                raise wrong(msg, key)
         for key, lengths in (("width", self.widths()), ("height", self.heights())):
             if not lengths:
                 msg = f"no {key} in range is a multiple of {self.multiple_of}"
-                raise _wrong(msg, key)
+                raise wrong(msg, key)
         least_area = self.widths()[0] * self.heights()[0]
         if least_area > self.max_area:
             msg = f"max_area {self.max_area} is below the smallest size, {least_area} pixels"
-            raise _wrong(msg, "max_area")
+            raise wrong(msg, "max_area")
         if self.num_frames is not None:
             self._possible_video(least_area)
         return self
@@ -131,17 +81,17 @@ class Limits(Wire):
     def _possible_video(self, least_area: int) -> None:
         if self.fps is None or self.fps[0] <= 0 or self.native_fps is None:
             msg = "num_frames goes with native_fps and with fps above 0"
-            raise _wrong(msg, "fps")
+            raise wrong(msg, "fps")
         if not self.fps[0] <= self.native_fps <= self.fps[1]:
             msg = f"native_fps {self.native_fps} is not within fps {list(self.fps)}"
-            raise _wrong(msg, "native_fps")
+            raise wrong(msg, "native_fps")
         counts = self.frame_counts()
         if not counts:
             msg = f"no num_frames in range follows the rule {self.frame_rule}"
-            raise _wrong(msg, "num_frames")
+            raise wrong(msg, "num_frames")
         if self.max_volume is not None and least_area * counts[0] > self.max_volume:
             msg = f"max_volume {self.max_volume} is below the smallest clip"
-            raise _wrong(msg, "max_volume")
+            raise wrong(msg, "max_volume")
 
     def widths(self) -> range:
         """Return the allowed widths in pixels."""
@@ -222,7 +172,7 @@ class PreprocessSpec(Wire):
     def _words_need_both(self) -> Self:
         if (self.grounding is None) != (self.segment is None):
             msg = "grounding and segment go together"
-            raise _wrong(msg, "segment" if self.segment is None else "grounding")
+            raise wrong(msg, "segment" if self.segment is None else "grounding")
         return self
 
     def makers(self) -> dict[ControlType, str]:
@@ -258,15 +208,15 @@ class ToolSpec(Wire):
         for task in self.tasks:
             if task.endswith("_understanding") != answers:
                 msg = f"adapter {self.adapter!r} does not serve {task}"
-                raise _wrong(msg, "tasks")
+                raise wrong(msg, "tasks")
         for key in ("pipeline", "connector", "limits", "domain", "preprocess"):
             if answers and getattr(self, key) is not None:
                 msg = f"adapter 'answer' takes no {key}"
-                raise _wrong(msg, key)
+                raise wrong(msg, key)
         for key in ("pipeline", "limits"):
             if not answers and getattr(self, key) is None:
                 msg = f"adapter {self.adapter!r} needs {key}"
-                raise _wrong(msg, key)
+                raise wrong(msg, key)
         if (
             self.connector
             and self.pipeline
@@ -274,10 +224,10 @@ class ToolSpec(Wire):
             and not self.pipeline.text_encoder
         ):
             msg = "mode 'append' needs a pipeline with text_encoder = true"
-            raise _wrong(msg, "connector", "mode")
+            raise wrong(msg, "connector", "mode")
         if answers and self.defaults.max_new_tokens is None:
             msg = "adapter 'answer' needs defaults.max_new_tokens"
-            raise _wrong(msg, "defaults", "max_new_tokens")
+            raise wrong(msg, "defaults", "max_new_tokens")
         if self.limits is not None:
             self._defaults_within(self.limits)
         return self
@@ -301,7 +251,7 @@ class ToolSpec(Wire):
         for key, fits in allowed.items():
             if not fits:
                 msg = f"the default {key} {getattr(given, key)} is not within the limits"
-                raise _wrong(msg, "defaults", key)
+                raise wrong(msg, "defaults", key)
 
 
 def _within(value: float | None, pair: tuple[float, float]) -> bool:
@@ -322,10 +272,10 @@ class Pack(Wire):
         for index, tool in enumerate(self.tools):
             if any(tool.name == other.name for other in self.tools[:index]):
                 msg = f"two tools are named {tool.name!r}"
-                raise _wrong(msg, "tools", index, "name")
+                raise wrong(msg, "tools", index, "name")
             for task in tool.tasks:
                 if task in serving:
                     msg = f"{task} is already served by {serving[task]!r}"
-                    raise _wrong(msg, "tools", index, "tasks")
+                    raise wrong(msg, "tools", index, "tasks")
                 serving[task] = tool.name
         return self
