@@ -67,12 +67,13 @@ def load_understanding(
         return UnderstandingModel.load_nano(
             weights_folder(spec), layer=spec.layer, dtype=spec.dtype, progress=progress
         )
-    from unison_agent.checkpoint import checkpoint_folder, load_checkpoint
+    from unison_agent.checkpoint import check_class, checkpoint_folder, load_checkpoint
 
     if spec.repo is not None and spec.revision is not None:
         folder = checkpoint_folder(spec.repo, spec.revision, progress)
     else:
         folder = Path(spec.path or "")
+        check_class(folder)
     # All is fetched before anything is loaded: nothing is half there when the hub cannot be reached.
     planning = spec.planner_lora and _lora_folder(spec.planner_lora, progress)
     loaded = load_checkpoint(folder, dtype=spec.dtype, device=device, progress=progress)

@@ -128,12 +128,14 @@ def _from_pretrained(root: Path, spec: "PipelineSpec") -> object:
         import torch
         from diffusers import WanVACEPipeline  # pyright: ignore[reportPrivateImportUsage]
         from diffusers.utils import logging as hub_logging
+        from transformers.utils import logging as text_logging
     except ImportError as error:
         raise MissingDependencyError(error.name or "diffusers", extra="models") from error
     where = str(root / spec.folder) if spec.folder is not None else str(spec.path or spec.repo)
     bare: dict[str, None] = {} if spec.text_encoder else {"tokenizer": None, "text_encoder": None}
-    shown = hub_logging.is_progress_bar_enabled()
-    hub_logging.disable_progress_bar()  # loading is told through `progress`
+    speaking = [log for log in (hub_logging, text_logging) if log.is_progress_bar_enabled()]
+    for log in speaking:  # loading is told through `progress`
+        log.disable_progress_bar()
     try:
         return WanVACEPipeline.from_pretrained(  # pyright: ignore[reportUnknownMemberType]
             where,
@@ -151,8 +153,8 @@ def _from_pretrained(root: Path, spec: "PipelineSpec") -> object:
             raise DownloadError(msg, hint=hint) from error
         raise WeightsError(msg) from error
     finally:
-        if shown:
-            hub_logging.enable_progress_bar()
+        for log in speaking:
+            log.enable_progress_bar()
 
 
 def _place(pipe: object, device: str | None) -> None:
