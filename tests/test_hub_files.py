@@ -55,7 +55,11 @@ class Hub:
                 if files is None:
                     self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"}, body=body)
                 elif api and rest[0] == "revision":
-                    found = {"id": f"{owner}/{name}", "sha": COMMIT, "siblings": []}
+                    found: dict[str, object] = {
+                        "id": f"{owner}/{name}",
+                        "sha": COMMIT,
+                        "siblings": [],
+                    }
                     self._send(200, json.dumps(found).encode(), headers, body=body)
                 elif api:
                     listed = [

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from PIL.Image import Image as Picture
 from pydantic import BaseModel
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
@@ -41,6 +40,7 @@ from unison_agent.packs import load_pack
 from unison_agent.planning.planner import make_request
 from unison_agent.planning.signal_tokens import Signal
 from unison_agent.progress import ProgressEvent, silent
+from unison_agent.sight import CheckpointSight
 from unison_agent.tasks import TASK_CALL, TASKS, Plan
 from unison_agent.testing import TEXT_DIM, tiny_wan_vace
 from unison_agent.vlm import UnderstandingModel
@@ -364,9 +364,9 @@ def test_a_picture_is_patched_by_the_checkpoint_s_processor(model: Understanding
     processor = Qwen2VLImageProcessorPil(
         patch_size=PATCH, merge_size=MERGED, size={"shortest_edge": 64, "longest_edge": 1024}
     )
-    wanted = processor(images=[cast("Picture", shown.rgb())], return_tensors="pt")
+    wanted = processor(images=[shown.rgb()], return_tensors="pt")
     assert torch.equal(got.values, cast("torch.Tensor", wanted["pixel_values"]))
-    assert got.grid == tuple(cast("torch.Tensor", wanted["image_grid_thw"])[0].tolist())
+    assert torch.equal(torch.tensor([got.grid]), cast("torch.Tensor", wanted["image_grid_thw"]))
     assert got.num_tokens == got.values.shape[0] // MERGED**2
 
 
@@ -381,6 +381,31 @@ def test_frames_are_paired_and_times_are_those_of_the_clip(model: UnderstandingM
     assert model._sight(clip(33, 16.0)).seconds == pytest.approx(2 * 2 / 3)
     assert model._sight(clip(160, 16.0)).grid[0] == 10
     assert model._sight(clip(1)).grid[0] == 1
+
+
+def test_the_settings_that_qwen_publishes(tmp_path: Path):
+    """As in Qwen2.5-VL-3B-Instruct: min_pixels and max_pixels, and no size."""
+    settings = {
+        "min_pixels": 3136,
+        "max_pixels": 12845056,
+        "patch_size": 14,
+        "temporal_patch_size": 2,
+        "merge_size": 2,
+        "image_mean": [0.48145466, 0.4578275, 0.40821073],
+        "image_std": [0.26862954, 0.26130258, 0.27577711],
+        "image_processor_type": "Qwen2VLImageProcessor",
+        "processor_class": "Qwen2_5_VLProcessor",
+    }
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    sight = CheckpointSight.load(tmp_path)
+    seen = sight(picture(size=(280, 140)))
+    assert (seen.grid, seen.num_tokens, seen.values.shape) == ((1, 10, 20), 50, (200, 1176))
+    frames = [np.full((90, 160, 3), 10 * i, np.uint8) for i in range(12)]
+    seen = sight(
+        Video.from_frames(frames, 4.0)
+    )  # three seconds: six frames, each of 128 tokens at least
+    assert seen.grid[0] == 3
+    assert 128 <= seen.num_tokens // 3 <= 768
 
 
 def test_too_narrow_and_too_much(model: UnderstandingModel):

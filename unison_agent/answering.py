@@ -76,7 +76,7 @@ def write_answer(
             stopping_criteria=StoppingCriteriaList([Report()]),
             **multimodal(inputs),
         )
-    return cast("list[int]", output[0, start:].tolist())
+    return [int(one) for one in output[0, start:]]
 
 
 def log_likelihoods(

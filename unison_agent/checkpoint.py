@@ -127,7 +127,7 @@ def load_checkpoint(
     model.eval().requires_grad_(False)
     # Of what the checkpoint says of writing, its end tokens are kept: answers are greedy, and a penalty on
     # repetition, which published ones set, would hurt digits that are copied.
-    ends = model.generation_config.eos_token_id if model.generation_config else None
+    ends = cast("list[int] | int | None", getattr(model.generation_config, "eos_token_id", None))
     model.generation_config = GenerationConfig(eos_token_id=ends)
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")
     torch.nn.Module.to(model, place)

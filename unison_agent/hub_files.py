@@ -29,7 +29,7 @@ def repo_folder(
         MissingDependencyError: huggingface_hub is not installed.
     """
     try:
-        from huggingface_hub import errors, snapshot_download
+        from huggingface_hub import errors, snapshot_download  # pyright: ignore[reportUnknownVariableType]
         from huggingface_hub.utils import (
             are_progress_bars_disabled,
             disable_progress_bars,

@@ -14,10 +14,17 @@ from unison_agent.reading import Patches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Protocol
 
     from PIL.Image import Image as Picture
     from torch import Tensor
     from transformers import Qwen2VLImageProcessorPil
+
+    class _Processor(Protocol):
+        def __call__(
+            self, *, images: Sequence[Picture], size: Mapping[str, int], return_tensors: str
+        ) -> Mapping[str, Tensor]: ...
+
 
 FPS = 2.0  # at which clips are read
 _FEWEST, _MOST = 4, 768  # frames of a clip
@@ -58,7 +65,7 @@ class CheckpointSight:
         except (OSError, ValueError, TypeError, KeyError) as error:
             msg = f"The image processor in {folder} cannot be read: {error}."
             raise WeightsError(msg) from error
-        return cls(cast("Qwen2VLImageProcessorPil", found))
+        return cls(found)
 
     def __call__(self, medium: Medium) -> Patches:
         """Return the patches of a picture or of the frames of a clip.
@@ -101,11 +108,13 @@ class CheckpointSight:
         self, pictures: "Sequence[Picture]", size: "Mapping[str, int] | None"
     ) -> "tuple[Tensor, tuple[int, int]]":
         """Return the patches of pictures of one size, and how many are below and beside each other."""
-        given = {} if size is None else {"size": dict(size)}
-        batch = self._processor(images=list(pictures), return_tensors="pt", **given)
-        values = cast("Tensor", batch["pixel_values"])
-        _, height, width = cast("Tensor", batch["image_grid_thw"])[0].tolist()
-        return values, (height, width)
+        batch = cast("_Processor", self._processor)(
+            images=pictures,
+            size=dict(self._processor.size if size is None else size),
+            return_tensors="pt",
+        )
+        _, height, width = (int(one) for one in batch["image_grid_thw"][0])
+        return batch["pixel_values"], (height, width)
 
     def _paired(self, values: "Tensor", frames: int) -> "Tensor":
         """Return patches of frames two by two; the processor shows every frame as its own pair."""
