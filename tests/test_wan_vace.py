@@ -514,7 +514,10 @@ def test_signal_tokens_without_the_lora_and_with_custom_tools(folder: Path):
 
         city: str
 
-    weather = custom_tool(Weather, lambda asked: "fine", output="text")
+    def tell(asked: Weather) -> str:
+        return f"fine in {asked.city}"
+
+    weather = custom_tool(Weather, tell, output="text")
     with pytest.raises(ToolError, match="cannot call 'weather'"):
         Unison.from_pretrained(folder / "pack.toml", tools=[weather])
     Unison.from_pretrained(in_json(folder), tools=[weather])

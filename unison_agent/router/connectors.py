@@ -29,12 +29,15 @@ def load_connector(
     """
     if spec.connector is None:
         return None
-    path = _connector_file(spec.connector, folder, progress)
+    name = spec.connector.file
+    if "." not in name:
+        name += ".safetensors" if spec.connector.kind == "resampler" else ".pth"
+    path = _found(spec.connector, name, folder, progress)
     if path is None:
         if not spec.connector.required:
             return None
         place = spec.connector.repo or spec.connector.path or folder
-        msg = f"The connector of {spec.name} is missing: there is no {spec.connector.file} in {place}."
+        msg = f"The connector of {spec.name} is missing: there is no {name} in {place}."
         raise WeightsError(msg, hint="Reinstall unison-agent, or train the part again.")
     try:
         from unison_agent.connector import Connector, Projector
@@ -51,20 +54,18 @@ def load_connector(
     return loaded
 
 
-def _connector_file(spec: ConnectorSpec, folder: Path, progress: Progress) -> Path | None:
+def _found(spec: ConnectorSpec, name: str, folder: Path, progress: Progress) -> Path | None:
     """Return the file of a connector, None if there is none where it should be."""
-    name = spec.file
-    if "." not in name:
-        name += ".safetensors" if spec.kind == "resampler" else ".pth"
     if spec.repo is None or spec.revision is None:
         path = (Path(spec.path) if spec.path else folder) / name
         return path if path.is_file() else None
     patterns = (f"*{name}", f"*{Path(name).stem}.json")
     try:
-        return only_file(repo_folder(spec.repo, spec.revision, patterns, progress), name)
+        fetched = repo_folder(spec.repo, spec.revision, patterns, progress)
     except DownloadError:
         raise
     except WeightsError:
         if spec.required:
             raise
         return None
+    return only_file(fetched, name)
