@@ -15,7 +15,6 @@ from unison_agent.errors import (
     RequestError,
     RunCancelledError,
     UnknownProfileError,
-    WeightsError,
 )
 from unison_agent.media import MediaSet
 from unison_agent.packs import load_pack
@@ -270,9 +269,3 @@ def test_a_profile_brings_its_tools_and_loads_nothing() -> None:
 def test_an_unknown_profile() -> None:
     with pytest.raises(UnknownProfileError, match="no-such-profile"):
         Unison.from_pretrained("no-such-profile")
-
-
-def test_the_understanding_model_of_the_hub_cannot_be_loaded_yet() -> None:
-    unison = Unison.from_pretrained("wan-vace")
-    with pytest.raises(WeightsError, match=r"Qwen/Qwen2\.5-VL-3B-Instruct comes from the hub"):
-        unison.plan("a star")

@@ -1,6 +1,7 @@
 """The defects of the paper's published inference script, by number, and that this library does not have them.
 
-Each test says in a line what the script does. Defect 43 is in test_peft_lora.py; not here: 11, 26, 27, 36, 44.
+Each test says in a line what the script does. Defect 43 is in test_peft_lora.py, 11 and 36 are in
+test_wan_vace.py; not here: 26, 27, 44.
 """
 
 from collections.abc import Sequence

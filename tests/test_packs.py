@@ -136,7 +136,7 @@ def test_inline_tables_are_pointed_at() -> None:
         ('folder = "pipeline"', "", "tools[1].pipeline.folder", "needs folder"),
         ('file = "connector"', 'file = "connector.pkl"', "tools[1].connector.file", "match"),
         ('source = "nano"', 'source = "hub"', "understanding.repo", "needs repo"),
-        ('layer = ', 'repo = "a/b"\nlayer = ', "understanding.repo", "takes none"),
+        ('layer = ', 'repo = "a/b"\nlayer = ', "understanding.repo", "take none"),
     ],
 )  # fmt: skip
 def test_wrong_values_name_key_and_line(old: str, new: str, key: str, words: str) -> None:

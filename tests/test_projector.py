@@ -342,6 +342,8 @@ def test_appending_needs_a_text_encoder():
 def test_the_pack_of_the_paper_s_models():
     (tool,) = (tool for tool in load_pack("wan-vace").tools if tool.adapter == "video")
     assert tool.connector == ConnectorSpec(
+        repo="ali-vilab/Unison",
+        revision="main",
         file="projector.pth",
         kind="projector",
         mode="append",

@@ -54,7 +54,7 @@ def test_states_depend_on_the_media(model: UnderstandingModel) -> None:
 
 
 def test_a_batch_reads_as_its_rows_do(model: UnderstandingModel) -> None:
-    picture = reading.frames_of(square((220, 50, 50)))
+    picture = reading.nano_sight(square((220, 50, 50)))
     both = model.read_batch(["a cat", "turn the square green"], [[], [picture]])
     alone = model.read("a cat").states[0]
     row = both.states[0][both.mask[0]]

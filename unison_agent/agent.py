@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, get_args
 
@@ -11,10 +12,10 @@ from unison_agent.errors import RequestError
 from unison_agent.forecast import Forecast, forecast
 from unison_agent.functions import FunctionCalling
 from unison_agent.media import MediaSet, MediaSource
-from unison_agent.opening import LazyWriter, load_calibration, load_understanding, open_tools
+from unison_agent.opening import LazyPlanner, load_understanding, open_planner, open_tools
 from unison_agent.packs import load_pack
 from unison_agent.planned import Planned
-from unison_agent.planning.planner import Planner, ask_if_unsure, make_request
+from unison_agent.planning.planner import ask_if_unsure, make_request
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.result import Result, Timings
 from unison_agent.router import Lazy, Router, StageClock
@@ -83,18 +84,19 @@ class Unison(FunctionCalling):
             planner: A model of outlines that plans in place of the profile's, e.g. what
                 ``outlines.from_openai`` returns; its plans have no confidence.
             connector: A file that you trained, in place of the profile's connector.
-            device: Where pipelines run, e.g. ``"cpu"``; CUDA when there is one by default.
+            device: Where all but nano's understanding model runs, e.g. ``"cpu"``; CUDA when there is one.
             progress: Listens where a call names no listener of its own.
 
         Raises:
             UnknownProfileError: There is no such profile.
             PackError: The tool pack is wrong.
-            ToolError: Two of the tools have the same name.
+            ToolError: Two of the tools have the same name, or the profile's planner can call none.
             WeightsError: There is no file `connector`.
             MissingDependencyError: `planner` was given, and outlines is not installed.
         """
         pack = load_pack(profile)
-        understanding = Lazy(lambda listener: load_understanding(pack.understanding, listener))
+        load = partial(load_understanding, pack.understanding, device=device, tools=tools)
+        understanding = Lazy(load)
         made = open_tools(
             pack, understanding, device, None if connector is None else Path(connector)
         )
@@ -103,9 +105,8 @@ class Unison(FunctionCalling):
             from unison_agent.planning.outlines_writer import OutlinesPlanner
 
             return cls(OutlinesPlanner(planner, tools), router, progress=progress)
-        calibration = load_calibration(pack.understanding)
-        planning = Planner(LazyWriter(understanding), calibration, tools=tools)
-        return cls(planning, router, load=understanding, progress=progress)
+        planning = open_planner(pack.understanding, understanding, tools)
+        return cls(LazyPlanner(planning), router, load=planning, progress=progress)
 
     @property
     def profile(self) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from unison_agent import compose
-from unison_agent.decoding import plain_ids
+from unison_agent.decoding import TURN_HEAD, plain_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -23,8 +23,15 @@ _ANSWER: Final = "<|im_start|>assistant\n"
 # What the connector reads: media, then the prompt, no system text and no answer.
 READ_TEMPLATE: Final = f"{_OPEN}{{media}}{{prompt}}{_CLOSE}"
 READ_TEMPLATE_SHA256: Final = hashlib.sha256(READ_TEMPLATE.encode()).hexdigest()
-# What Qwen2.5-VL's own template makes of a user's turn: the paper's planner and projector were trained on it.
-CHAT_HEAD: Final = f"<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{_OPEN}"
+
+
+def chat_head(system: str) -> str:
+    """Return what Qwen2.5-VL's own template puts before the content of a user's turn."""
+    return f"<|im_start|>system\n{system}<|im_end|>\n{_OPEN}"
+
+
+# The paper's planner and projector were trained on it.
+CHAT_HEAD: Final = chat_head("You are a helpful assistant.")
 CHAT_TEMPLATE: Final = f"{CHAT_HEAD}{{prompt}}{_CLOSE}"
 CHAT_TEMPLATE_SHA256: Final = hashlib.sha256(CHAT_TEMPLATE.encode()).hexdigest()
 CHAT_CLOSING_TOKENS: Final = 2  # <|im_end|> and the line's end
@@ -32,6 +39,24 @@ PLACEHOLDERS: Final = {"image": "<IMGPAD>", "video": "<VIDPAD>"}
 _NAMED = re.compile(r"<(?:IMG|VID)PAD>|(?<![A-Za-z0-9_])(?:image|video)_[1-9]\d*(?!\w)", re.ASCII)
 
 TokenType = Literal[0, 1, 2]  # text, image, video: as the class's multimodal RoPE has them
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """What stands before the content of a user's turn.
+
+    Attributes:
+        plan: Of a request to be planned.
+        text: Of a question about nothing that is attached.
+        media: Of a question about media.
+    """
+
+    plan: str = TURN_HEAD
+    text: str = _SYSTEM + _OPEN
+    media: str = _OPEN
+
+
+NANO_HEADS: Final = Heads()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +135,22 @@ def reading(
     tokenizer: "PreTrainedTokenizerFast", prompt: str, media: Sequence[Seen] = ()
 ) -> Tokens:
     """Return the conversation whose hidden states the connector reads (READ_TEMPLATE)."""
-    return _build(tokenizer, "", prompt, media, answer=False)
+    return _build(tokenizer, _OPEN, prompt, media, answer=False)
 
 
 def asking(
-    tokenizer: "PreTrainedTokenizerFast", question: str, media: Sequence[Seen] = ()
+    tokenizer: "PreTrainedTokenizerFast",
+    question: str,
+    media: Sequence[Seen] = (),
+    heads: Heads = NANO_HEADS,
 ) -> Tokens:
     """Return a conversation that ends where the answer begins."""
-    return _build(tokenizer, "" if media else _SYSTEM, question, media, answer=True)
+    return _build(tokenizer, heads.media if media else heads.text, question, media, answer=True)
 
 
 def _build(
     tokenizer: "PreTrainedTokenizerFast",
-    system: str,
+    head: str,
     text: str,
     media: Sequence[Seen],
     *,
@@ -131,7 +159,7 @@ def _build(
     def control(template: str) -> list[int]:
         return list(tokenizer(template, add_special_tokens=False)["input_ids"])  # pyright: ignore[reportArgumentType, reportUnknownArgumentType]
 
-    ids = control(system + _OPEN)
+    ids = control(head)
     types = [0] * len(ids)
     for seen in media:
         pad = compose.IMAGE_PAD if seen.kind == "image" else compose.VIDEO_PAD

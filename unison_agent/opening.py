@@ -4,20 +4,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unison_agent.errors import WeightsError
+from unison_agent.conversation import CHAT_HEAD, Heads, chat_head
+from unison_agent.custom.tool import CustomTool, check_names
+from unison_agent.errors import ToolError, WeightsError
+from unison_agent.hub_files import only_file, repo_folder
 from unison_agent.pipelines import ImagePipelineStore, PipelineStore
-from unison_agent.planning.planner import Calibration
+from unison_agent.planning.instructions import BY_GRAMMAR, instructions
+from unison_agent.planning.planner import Calibration, Planner, Writer
+from unison_agent.planning.signal_planner import SignalPlanner, SignalVocabulary
 from unison_agent.progress import Progress
 from unison_agent.router import AnswerTool, GenerationTool, ImageTool, Lazy, Tool
 from unison_agent.specs import ConnectorSpec, Pack
+from unison_agent.tasks import Plan, Request
 from unison_agent.weights import cache_dir
 
 if TYPE_CHECKING:
-    from unison_agent.decoding import Turn, Written
-    from unison_agent.specs import UnderstandingSpec
+    from unison_agent.specs import LoraSpec, UnderstandingSpec
     from unison_agent.vlm import UnderstandingModel
 
 _SHIPPED = Path(__file__).parent
+# Of a planning LoRA and its tokenizer, wherever in the repository they lie.
+_LORA_FILES = ("*adapter_config.json", "*adapter_model.safetensors", "*token*.json", "*vocab.json", "*merges.txt", "*.jinja")  # fmt: skip
 _KINDS = {".safetensors": "resampler", ".pth": "projector"}
 
 
@@ -35,48 +42,136 @@ def load_calibration(spec: "UnderstandingSpec") -> Calibration | None:
     return Calibration.load(weights_folder(spec) / "planner" / "calibration.json")
 
 
-def check_loadable(spec: "UnderstandingSpec") -> None:
-    """Refuse what this version cannot load.
+def load_understanding(
+    spec: "UnderstandingSpec",
+    progress: Progress,
+    *,
+    device: str | None = None,
+    tools: Sequence[CustomTool] = (),
+) -> "UnderstandingModel":
+    """Load the understanding model and its planning LoRA, fetching what is not cached.
+
+    Args:
+        spec: Names them.
+        progress: Told of downloads and of loading.
+        device: Where a published model runs; CUDA when there is one by default. nano's runs on the CPU.
+        tools: Custom tools that a model without a planning LoRA is told of.
 
     Raises:
-        WeightsError: It is a model of the hub.
+        DownloadError: Something is not cached and could not be fetched.
+        WeightsError: Weights are missing, damaged or of another class.
     """
-    if spec.source == "hub":
-        msg = f"The understanding model {spec.repo} comes from the hub, which cannot be loaded yet."
-        raise WeightsError(msg, hint="Use the profile 'nano'.")
-
-
-def load_understanding(spec: "UnderstandingSpec", progress: Progress) -> "UnderstandingModel":
-    """Load the understanding model, fetching its base where it is not cached.
-
-    Raises:
-        WeightsError: Weights are missing or damaged, or cannot be loaded yet.
-    """
-    check_loadable(spec)
     from unison_agent.vlm import UnderstandingModel
 
-    return UnderstandingModel.load_nano(
-        weights_folder(spec), layer=spec.layer, dtype=spec.dtype, progress=progress
+    if spec.source == "nano":
+        return UnderstandingModel.load_nano(
+            weights_folder(spec), layer=spec.layer, dtype=spec.dtype, progress=progress
+        )
+    from unison_agent.checkpoint import check_class, checkpoint_folder, load_checkpoint
+
+    if spec.repo is not None and spec.revision is not None:
+        folder = checkpoint_folder(spec.repo, spec.revision, progress)
+    else:
+        folder = Path(spec.path or "")
+        check_class(folder)
+    # All is fetched before anything is loaded: nothing is half there when the hub cannot be reached.
+    planning = spec.planner_lora and _lora_folder(spec.planner_lora, progress)
+    loaded = load_checkpoint(folder, dtype=spec.dtype, device=device, progress=progress)
+    told = CHAT_HEAD if spec.planner == "signal" else chat_head(instructions(BY_GRAMMAR, tools))
+    model = UnderstandingModel(
+        loaded.model,
+        loaded.tokenizer,
+        layer=spec.layer,
+        fingerprint=loaded.fingerprint,
+        sight=loaded.sight,
+        heads=Heads(plan=told, text=CHAT_HEAD, media=CHAT_HEAD),
     )
+    if planning is not None:
+        model.add_peft_planner(planning)
+    return model
 
 
-class LazyWriter:
-    """The understanding model as the planner's writer, loaded at first need."""
+def _lora_folder(spec: "LoraSpec", progress: Progress) -> Path:
+    """Return the folder with the adapter of a planning LoRA."""
+    if spec.repo is not None and spec.revision is not None:
+        folder = repo_folder(spec.repo, spec.revision, _LORA_FILES, progress)
+    else:
+        folder = Path(spec.path or "")
+    config = only_file(folder, "adapter_config.json")
+    if config is None:
+        msg = f"No planning LoRA in {folder}: adapter_config.json is missing."
+        raise WeightsError(
+            msg, hint="Correct planner_lora in the tool pack, or leave it out to plan in JSON."
+        )
+    return config.parent
 
-    def __init__(self, understanding: "Lazy[UnderstandingModel]") -> None:
-        self._understanding = understanding
 
-    def write(
-        self, prompt: str, grammar: str, *, copy_from: str = "", max_new_tokens: int
-    ) -> "Written":
-        """Write as the model does."""
-        return self._understanding().write(
-            prompt, grammar, copy_from=copy_from, max_new_tokens=max_new_tokens
+def open_planner(
+    spec: "UnderstandingSpec",
+    understanding: "Lazy[UnderstandingModel]",
+    tools: Sequence[CustomTool] = (),
+) -> "Lazy[Planner | SignalPlanner]":
+    """Return the planner of a profile, made when the model is loaded.
+
+    Raises:
+        WeightsError: The calibration is damaged.
+        ToolError: Two custom tools have the same name, or the planner knows none.
+    """
+    calibration, tools = load_calibration(spec), check_names(tools)
+    if spec.planner == "signal" and tools:
+        msg = f"The paper's signal tokens cannot call {tools[0].name!r}, nor any other custom tool."
+        raise ToolError(
+            msg, hint='Set planner = "json" in the tool pack and leave planner_lora out.'
         )
 
-    def write_batch(self, turns: "Sequence[Turn]", *, max_new_tokens: int) -> "list[Written]":
-        """Write several answers at once."""
-        return self._understanding().write_batch(turns, max_new_tokens=max_new_tokens)
+    def load(progress: Progress) -> Planner | SignalPlanner:
+        model = understanding(progress)
+        return planner_of(spec, model, model, calibration, tools)
+
+    return Lazy(load)
+
+
+def planner_of(
+    spec: "UnderstandingSpec",
+    model: "UnderstandingModel",
+    writer: Writer,
+    calibration: Calibration | None,
+    tools: Sequence[CustomTool] = (),
+) -> Planner | SignalPlanner:
+    """Return the planner of a profile.
+
+    Args:
+        spec: Says which.
+        model: Its understanding model.
+        writer: Writes the plans: the model, or who stands before it.
+        calibration: Of the planner's confidence.
+        tools: Custom tools that can be planned in JSON.
+
+    Raises:
+        WeightsError: Signal tokens are to be written, and the model's tokenizer lacks some.
+    """
+    if spec.planner == "json":
+        return Planner(writer, calibration, tools=tools)
+    return SignalPlanner(writer, SignalVocabulary.of(model.tokenizer), calibration)
+
+
+class LazyPlanner:
+    """Plans as a planner does that is made at first need.
+
+    Args:
+        planner: Makes it.
+    """
+
+    def __init__(self, planner: "Lazy[Planner | SignalPlanner]") -> None:
+        self._planner = planner
+
+    def plan(self, request: Request) -> Plan:
+        """Return the plan that the request means."""
+        return self._planner().plan(request)
+
+    def plan_batch(self, requests: Sequence[Request]) -> list[Plan]:
+        """Return the plans of several requests, in order."""
+        return self._planner().plan_batch(requests)
 
 
 def open_tools(
@@ -120,6 +215,9 @@ def open_tools(
                         "file": connector.name,
                         "required": True,
                         "kind": _KINDS[connector.suffix],
+                        "repo": None,
+                        "revision": None,
+                        "path": None,
                     }
                     own = own.model_copy(update=named)
                     spec = spec.model_copy(update={"connector": own})

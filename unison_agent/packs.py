@@ -4,7 +4,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args, get_origin
+from typing import TYPE_CHECKING, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -77,11 +77,12 @@ def load_pack(name_or_path: str | Path) -> Pack:
     except (OSError, UnicodeDecodeError) as error:
         msg = f"cannot be read as UTF-8 text ({error})."
         raise PackError(msg, file=str(found)) from error
-    return parse_pack(text, file=str(found))
+    folder = found.absolute().parent if isinstance(found, Path) else None
+    return parse_pack(text, file=str(found), folder=folder)
 
 
-def parse_pack(text: str, *, file: str) -> Pack:
-    """Check the TOML `text` of a pack; `file` names it in errors.
+def parse_pack(text: str, *, file: str, folder: Path | None = None) -> Pack:
+    """Check the TOML `text` of a pack; `file` names it in errors, relative paths start from `folder`.
 
     Raises:
         PackError: The text is no TOML, or no pack.
@@ -94,7 +95,8 @@ def parse_pack(text: str, *, file: str) -> Pack:
         raise PackError(msg, file=file, line=int(place[1]) if place else None) from error
     try:
         # By way of JSON, where strict takes arrays for tuples but never "12" for 12.
-        return Pack.model_validate_json(json.dumps(content, default=str), strict=True)
+        anchored = content if folder is None else _anchored(content, folder)
+        return Pack.model_validate_json(json.dumps(anchored, default=str), strict=True)
     except ValidationError as error:
         first, *others = error.errors()
         loc = (*first["loc"], *first.get("ctx", {}).get("at", ()))
@@ -106,6 +108,23 @@ def parse_pack(text: str, *, file: str) -> Pack:
             line=line_of(text, loc),
             hint=_known_keys(first["loc"]) if first["type"] == "extra_forbidden" else None,
         ) from error
+
+
+def _anchored(content: object, folder: Path) -> object:
+    """Return a pack's content with every `path` in it made absolute."""
+    match content:
+        case dict():
+            table = cast("dict[str, object]", content)
+            return {
+                key: str(folder / Path(value).expanduser())
+                if key == "path" and isinstance(value, str) and value
+                else _anchored(value, folder)
+                for key, value in table.items()
+            }
+        case list():
+            return [_anchored(one, folder) for one in cast("list[object]", content)]
+        case _:
+            return content
 
 
 def _sentence(error: "ErrorDetails") -> str:

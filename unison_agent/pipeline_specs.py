@@ -1,16 +1,11 @@
-"""What a pack says of pipelines and adapters, as types: where weights come from, what runs which task."""
+"""What a tool pack says of image pipelines and of adapters: which class runs which task; it reads no files."""
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
+from unison_agent.model_specs import Dtype, Repo, wrong
 from unison_agent.tasks import ControlType, Task, Wire
-
-Dtype = Literal["float32", "bfloat16", "float16"]
-Count = Annotated[int, Field(ge=1)]
-FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
-Repo = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
 
 DrawingClass = Literal["StableDiffusionXLPipeline", "FluxPipeline", "QwenImagePipeline"]
 EditingClass = Literal[
@@ -21,49 +16,6 @@ ReferenceClass = Literal["FluxKontextPipeline", "QwenImageEditPipeline"]
 ImageClass = Literal[DrawingClass, EditingClass, ControlledClass]
 AdapterName = Literal["video", "image", "answer"]
 Family = Literal["SDXL", "FLUX", "Qwen-Image", "Qwen-Image-Edit"]
-
-
-def wrong(message: str, *at: str | int) -> PydanticCustomError:
-    """Return an error that says where, below the model that raises it, the cause stands."""
-    return PydanticCustomError("pack", "{message}", {"message": message, "at": at})
-
-
-class HasWeights(Wire):
-    """Where weights come from: what ships with the library, or a repository of the hub."""
-
-    source: Literal["nano", "hub"]
-    repo: Repo | None = Field(default=None, description="Repository on the hub.")
-    revision: str | None = Field(default=None, description="Commit or branch of `repo`.")
-    dtype: Dtype = "float32"
-
-    @model_validator(mode="after")
-    def _hub_names_repo(self) -> Self:
-        for key in ("repo", "revision"):
-            if (self.source == "hub") != (getattr(self, key) is not None):
-                msg = f"source 'hub' needs {key}, source 'nano' takes none"
-                raise wrong(msg, key)
-        return self
-
-
-class PipelineSpec(HasWeights):
-    """A diffusers pipeline; tools with equal specs share one object."""
-
-    folder: FolderName | None = Field(default=None, description="Folder of the nano weights.")
-    text_encoder: bool = Field(description="False: prompt_embeds come from a connector alone.")
-    vae_spatial: Count = Field(description="Pixels along a side of one latent.")
-    vae_temporal: Count = Field(description="Frames of one latent.")
-    blank_ramp: float = Field(
-        default=0.0,
-        ge=0,
-        description="Gray levels a frame of clips still to be made, whose ninth is of Wan's gray; 0: all are.",
-    )
-
-    @model_validator(mode="after")
-    def _nano_names_folder(self) -> Self:
-        if (self.source == "nano") != (self.folder is not None):
-            msg = "source 'nano' needs folder, source 'hub' takes none"
-            raise wrong(msg, "folder")
-        return self
 
 
 class Checkpoint(Wire):

@@ -1,6 +1,6 @@
-"""What the understanding model reads: tokens and frames of a batch as padded tensors; it knows no weights."""
+"""What the understanding model reads: tokens and patches of a batch as padded tensors; it knows no weights."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -10,16 +10,38 @@ from unison_agent.media import Image, Medium, Video
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from numpy.typing import NDArray
     from torch import Tensor
+    from transformers import PreTrainedModel
 
 VIDEO_FRAMES = 4  # of a clip, evenly spread; two pairs of 16 tokens each
 _SECONDS_PER_PAIR = 1.0
-_PADDING = 2
 
 Frames = tuple[Literal["image", "video"], "NDArray[np.uint8]"]
-"""A medium as the tower sees it: its kind and (frames, 64, 64, 3) uint8."""
+"""A medium as nano's tower sees it: its kind and (frames, 64, 64, 3) uint8."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patches:
+    """A medium as a vision tower reads it.
+
+    Attributes:
+        kind: Its kind.
+        values: (t * h * w, channels * 2 * patch * patch) float32; frames are read two by two.
+        grid: t, h, w, in patches.
+        num_tokens: How many tokens they become.
+        seconds: Between two steps of t.
+    """
+
+    kind: Literal["image", "video"]
+    values: "Tensor"
+    grid: tuple[int, int, int]
+    num_tokens: int
+    seconds: float = _SECONDS_PER_PAIR
+
+
+Sight = Callable[[Medium], Patches]
+"""How a model sees a medium."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +52,9 @@ class Inputs:
         ids: (B, L).
         types: (B, L), 0 text, 1 image, 2 video.
         mask: (B, L) bool.
-        images: (16 * number of images, 1536) or None; videos likewise.
+        images: The patches of all images, one after another, or None; videos likewise.
+        image_grid: (images, 3): t, h, w of each; video_grid likewise.
+        seconds: (videos,), between two steps of t.
     """
 
     ids: "Tensor"
@@ -40,26 +64,61 @@ class Inputs:
     image_grid: "Tensor | None"
     videos: "Tensor | None"
     video_grid: "Tensor | None"
+    seconds: "Tensor | None"
 
 
-def inputs_of(rows: Sequence[Tokens], media: Sequence[Frames], dtype: "torch.dtype") -> Inputs:
-    """Return the batch of these rows; `media` are those of all rows, one after another."""
+def inputs_of(
+    rows: Sequence[Tokens], media: Sequence[Patches], model: "PreTrainedModel", padding: int
+) -> Inputs:
+    """Return the batch of these rows, where the model is and in its dtype.
+
+    Args:
+        rows: Conversations.
+        media: Those of all rows, one after another.
+        model: What reads them.
+        padding: The token behind shorter rows.
+    """
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
+    place = model.device
+
+    def joined(kind: str) -> "tuple[Tensor, Tensor] | tuple[None, None]":
+        those = [one for one in media if one.kind == kind]
+        if not those:
+            return None, None
+        values = torch.cat([one.values for one in those])
+        grids = torch.tensor([one.grid for one in those], device=place)
+        return values.to(place, model.dtype), grids
+
     ids = [torch.tensor(row.ids) for row in rows]
-    images = [pixels.patches(pixels.pairs(f)).flatten(0, 1) for k, f in media if k == "image"]
-    clips = [pixels.patches(pixels.pairs(f)) for k, f in media if k == "video"]
-    side = pixels.SIDE // pixels.PATCH
+    types = [torch.tensor(row.types) for row in rows]
+    seen = [torch.ones_like(one, dtype=torch.bool) for one in ids]
+    (images, image_grid), (videos, video_grid) = joined("image"), joined("video")
+    seconds = [one.seconds for one in media if one.kind == "video"]
     return Inputs(
-        ids=pad_sequence(ids, batch_first=True, padding_value=_PADDING),
-        types=pad_sequence([torch.tensor(row.types) for row in rows], batch_first=True),
-        mask=pad_sequence([torch.ones_like(i, dtype=torch.bool) for i in ids], batch_first=True),
-        images=torch.cat(images).to(dtype) if images else None,
-        image_grid=torch.tensor([[1, side, side]] * len(images)) if images else None,
-        videos=torch.cat([c.flatten(0, 1) for c in clips]).to(dtype) if clips else None,
-        video_grid=torch.tensor([[len(c), side, side] for c in clips]) if clips else None,
+        ids=pad_sequence(ids, batch_first=True, padding_value=padding).to(place),
+        types=pad_sequence(types, batch_first=True).to(place),
+        mask=pad_sequence(seen, batch_first=True).to(place),
+        images=images,
+        image_grid=image_grid,
+        videos=videos,
+        video_grid=video_grid,
+        seconds=torch.tensor(seconds, device=place) if seconds else None,
     )
+
+
+def nano_sight(medium: Medium) -> Patches:
+    """See a medium as nano's tower does."""
+    return patches_of(frames_of(medium))
+
+
+def patches_of(frames: Frames) -> Patches:
+    """Return the frames as the patches that nano's tower reads."""
+    kind, values = frames
+    cut = pixels.patches(pixels.pairs(values))
+    side = pixels.SIDE // pixels.PATCH
+    return Patches(kind, cut.flatten(0, 1), (len(cut), side, side), len(cut) * pixels.TOKENS)
 
 
 def frames_of(medium: Medium) -> Frames:
@@ -80,25 +139,19 @@ def frames_of(medium: Medium) -> Frames:
     return kind, np.stack([np.asarray(p, dtype=np.uint8) for p in resized])
 
 
-def seen(frames: Frames) -> Seen:
-    """Return how many tokens the frames take."""
-    kind, values = frames
-    return Seen(kind, -(-len(values) // 2) * pixels.TOKENS)
+def seen(patches: Patches) -> Seen:
+    """Return how many tokens the patches take."""
+    return Seen(patches.kind, patches.num_tokens)
 
 
 def multimodal(inputs: Inputs) -> dict[str, "Tensor"]:
     """Return the keyword arguments that only multimodal classes take."""
-    import torch
-
-    seconds = None
-    if inputs.video_grid is not None:
-        seconds = torch.full((len(inputs.video_grid),), _SECONDS_PER_PAIR)
     given: dict[str, Tensor | None] = {
         "mm_token_type_ids": inputs.types.int(),
         "pixel_values": inputs.images,
         "image_grid_thw": inputs.image_grid,
         "pixel_values_videos": inputs.videos,
         "video_grid_thw": inputs.video_grid,
-        "second_per_grid_ts": seconds,
+        "second_per_grid_ts": inputs.seconds,
     }
     return {name: value for name, value in given.items() if value is not None}

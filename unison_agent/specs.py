@@ -1,4 +1,4 @@
-"""What a tool pack says, as types: models, pipelines, limits and defaults; it reads no files.
+"""What a tool pack says, as types: tools, their limits and defaults; it reads no files.
 
 A pack names one profile: its understanding model, and its tools with the tasks, limits and defaults of
 each. Packs are data: they name adapters of this library from a closed list, weights that are
@@ -10,48 +10,38 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from unison_agent.pipeline_specs import (
-    AdapterName,
+from unison_agent.model_specs import (
+    ConnectorSpec,
     Count,
-    FolderName,
+    Files,
     HasWeights,
-    ImagePipelineSpec,
+    LoraSpec,
     PipelineSpec,
     Repo,
-    parts_of,
-    serves,
+    UnderstandingSpec,
     wrong,
 )
+from unison_agent.pipeline_specs import AdapterName, ImagePipelineSpec, parts_of, serves
 from unison_agent.tasks import ControlType, Task, Wire
+
+__all__ = [
+    "ConnectorSpec",
+    "Defaults",
+    "Domain",
+    "Files",
+    "HasWeights",
+    "ImagePipelineSpec",
+    "Limits",
+    "LoraSpec",
+    "Pack",
+    "PipelineSpec",
+    "PreprocessSpec",
+    "ToolSpec",
+    "UnderstandingSpec",
+]
 
 Sides = tuple[Count, Count]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*(\.(safetensors|pth))?$")]
-
-
-class UnderstandingSpec(HasWeights):
-    """The understanding model of a profile."""
-
-    layer: int = Field(ge=0, description="Index into hidden_states that the connector reads.")
-    weights: FolderName = Field(description="Folder of what is trained on top of the base.")
-
-
-class ConnectorSpec(Wire):
-    """What carries the understanding model's states to the pipeline."""
-
-    file: FileName
-    kind: Literal["resampler", "projector"] = Field(
-        default="resampler", description="The library's own, or the paper's."
-    )
-    mode: Literal["replace", "append"] = Field(
-        default="replace",
-        description="Its tokens take the place of the text encoder's, or follow them in the prompt's branch.",
-    )
-    max_sequence_length: Count | None = Field(
-        default=None,
-        description="Text tokens with zeros behind them, all attended to; the paper's weights want 2048.",
-    )
-    required: bool = Field(description="False: without it the pipeline's text encoder is used.")
 
 
 class Limits(Wire):

@@ -1,7 +1,7 @@
 """The understanding model: write plans, read hidden states, answer; it knows no pipelines.
 
-One Qwen2_5_VL with two LoRAs that are off unless wanted: `planner` for `write`, `answers` for `answer`
-about media. Hidden states for the connector are always those of the untouched base, so retraining
+One Qwen2_5_VL, nano's or a published one, with two LoRAs that are off unless wanted: `planner` for `write`,
+`answers` for `answer` about media. Hidden states for a connector of ours are always those of the untouched base, so retraining
 either LoRA changes no picture.
 """
 
@@ -9,48 +9,23 @@ import hashlib
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, cast
 
-from unison_agent import compose, conversation, lora, weights
-from unison_agent.conversation import Tokens
-from unison_agent.errors import MissingDependencyError
+from unison_agent import answering, compose, conversation, lora, weights
+from unison_agent.conversation import NANO_HEADS, Heads, Tokens
+from unison_agent.errors import MissingDependencyError, WeightsError
 from unison_agent.media import Medium
 from unison_agent.peft_lora import PeftLora
 from unison_agent.progress import Progress, ProgressEvent, silent
-from unison_agent.reading import Frames, frames_of, inputs_of, multimodal, seen
+from unison_agent.reading import Inputs, Patches, Sight, inputs_of, multimodal, nano_sight, seen
 
 if TYPE_CHECKING:
-    from typing import Protocol
-
-    from torch import BoolTensor, LongTensor, Tensor
+    from torch import Tensor
     from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
 
     from unison_agent.decoding import ConstrainedDecoder, Turn, Written
-
-    class _Generating(Protocol):
-        def generate(self, **settings: object) -> Tensor: ...
-
-
-_END_OF_TURN = 2
-# What plans look like, for the decoder to guess from: a plan that does not only takes longer to write.
-FAMILIAR_PLANS = (
-    ',"prompt":"',
-    '{"task":"text_to_image","width":64,"height":64,"prompt":"',
-    '{"task":"text_to_video","duration_seconds":2,"fps":8,"prompt":"',
-    '{"task":"image_to_video","first_frame":"image_1","last_frame":"image_2","prompt":"',
-    '{"task":"image_editing","source":"image_1","mask":"image_2","target":"',
-    '{"task":"video_editing","source":"video_1","target":"',
-    '{"task":"image_controllable_generation","control":"image_1","control_type":"depth","prompt":"',
-    '{"task":"video_controllable_generation","control":"video_1","control_type":"depth","prompt":"',
-    '{"task":"image_reference_generation","references":["image_1"],"prompt":"',
-    '{"task":"video_reference_generation","references":["image_1"],"prompt":"',
-    '{"task":"text_understanding"}',
-    '{"task":"image_understanding"}',
-    '{"task":"video_understanding"}',
-    '","then":{"task":"image_to_video","first_frame":"step_1","prompt":"',
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +49,11 @@ class UnderstandingModel:
         tokenizer: With the vision tokens.
         layer: Index into hidden_states that `read` returns (0 is the embeddings).
         fingerprint: Names the weights `read` depends on.
+        sight: How it sees media.
+        heads: What stands before what users say.
+
+    Raises:
+        WeightsError: The model has no such layer.
     """
 
     def __init__(
@@ -83,15 +63,23 @@ class UnderstandingModel:
         *,
         layer: int,
         fingerprint: str,
+        sight: Sight = nano_sight,
+        heads: Heads = NANO_HEADS,
     ) -> None:
+        layers = len(model.model.language_model.layers)
+        if layer > layers:
+            msg = f"The understanding model has {layers} layers; layer {layer} was to be read."
+            raise WeightsError(msg, hint="Correct layer in the tool pack.")
         self.model = model
         self.tokenizer = tokenizer
         self.layer = layer
         self.fingerprint = fingerprint
         self.loras = lora.FoldedLoras(model.model.language_model)
+        self._sight = sight
+        self._heads = heads
+        self._ends = _end_tokens(model, tokenizer)
         self._lock = threading.RLock()
         self._decoder: ConstrainedDecoder | None = None
-        self._chat_head: str | None = None
 
     @classmethod
     def load_nano(
@@ -151,7 +139,7 @@ class UnderstandingModel:
         with self._lock:
             loaded.add_to(self.loras, self.model, self.tokenizer)
             self.tokenizer, self._decoder = loaded.tokenizer, None
-            self._chat_head = conversation.CHAT_HEAD
+            self._heads = replace(self._heads, plan=conversation.CHAT_HEAD)
 
     def write(
         self, prompt: str, grammar: str, *, copy_from: str = "", max_new_tokens: int = 256
@@ -176,20 +164,21 @@ class UnderstandingModel:
 
     def _decoding(self) -> "ConstrainedDecoder":
         if self._decoder is None:
-            from unison_agent.decoding import TURN_HEAD, ConstrainedDecoder
+            from unison_agent.decoding import ConstrainedDecoder
+            from unison_agent.decoding.familiar import FAMILIAR_PLANS
 
             self._decoder = ConstrainedDecoder(
                 self.model,
                 self.tokenizer,
-                familiar=() if self._chat_head else FAMILIAR_PLANS,
+                familiar=FAMILIAR_PLANS,
                 weights=lambda: "planner" in self.loras.names,
-                head=self._chat_head or TURN_HEAD,
+                head=self._heads.plan,
             )
         return self._decoder
 
     def read(self, prompt: str, media: Sequence[Medium] = ()) -> HiddenStates:
         """Return the states of one prompt and its media, (1, L, hidden), no LoRA on."""
-        return self.read_batch([prompt], [[frames_of(m) for m in media]])
+        return self.read_batch([prompt], [[self._sight(m) for m in media]])
 
     def read_chat(self, prompt: str, attachments: Sequence[tuple[str, str]] = ()) -> HiddenStates:
         """Return the states the paper's projector reads: chat template, placeholders, the planning LoRA on.
@@ -201,30 +190,26 @@ class UnderstandingModel:
         Returns:
             States (1, L, hidden).
         """
-        import torch
-
         row = conversation.chatting(self.tokenizer, prompt, attachments)
-        inputs = inputs_of([row], [], self.model.dtype)
-        with self._using("planner"), torch.inference_mode():
-            output = self.model.model(
-                input_ids=inputs.ids,
-                attention_mask=inputs.mask.long(),
-                output_hidden_states=True,
-                use_cache=False,
-                **multimodal(inputs),
-            )
-        return HiddenStates(output.hidden_states[self.layer].float().clone(), inputs.mask)
+        return self._states(self._inputs([row], []), "planner")
 
-    def read_batch(self, prompts: Sequence[str], media: Sequence[Sequence[Frames]]) -> HiddenStates:
+    def read_batch(
+        self, prompts: Sequence[str], media: Sequence[Sequence[Patches]]
+    ) -> HiddenStates:
         """Return the states of several prompts, each with its own media."""
+        rows = [
+            conversation.reading(self.tokenizer, prompt, [seen(one) for one in those])
+            for prompt, those in zip(prompts, media, strict=True)
+        ]
+        return self._states(self._inputs(rows, [one for those in media for one in those]), None)
+
+    def _inputs(self, rows: Sequence[Tokens], media: Sequence[Patches]) -> Inputs:
+        return inputs_of(rows, media, self.model, self._ends[0])
+
+    def _states(self, inputs: Inputs, name: lora.AdapterName | None) -> HiddenStates:
         import torch
 
-        rows = [
-            conversation.reading(self.tokenizer, prompt, [seen(f) for f in frames])
-            for prompt, frames in zip(prompts, media, strict=True)
-        ]
-        inputs = inputs_of(rows, [f for frames in media for f in frames], self.model.dtype)
-        with self._using(None), torch.inference_mode():
+        with self._using(name), torch.inference_mode():
             output = self.model.model(
                 input_ids=inputs.ids,
                 attention_mask=inputs.mask.long(),
@@ -232,21 +217,8 @@ class UnderstandingModel:
                 use_cache=False,
                 **multimodal(inputs),
             )
-        states = output.hidden_states[self.layer].float() * inputs.mask[..., None]
-        return HiddenStates(states.clone(), inputs.mask)
-
-    def states_for_training(
-        self, rows: Sequence[Tokens], media: Sequence[Frames]
-    ) -> "tuple[Tensor, Tensor, Tensor]":
-        """Return final hidden states with their graph (B, L, hidden), the ids and the mask (B, L)."""
-        inputs = inputs_of(rows, media, self.model.dtype)
-        output = self.model.model(
-            input_ids=inputs.ids,
-            attention_mask=inputs.mask.long(),
-            use_cache=False,
-            **multimodal(inputs),
-        )
-        return output.last_hidden_state, inputs.ids, inputs.mask
+            states = output.hidden_states[self.layer].float() * inputs.mask[..., None]
+        return HiddenStates(states.cpu().clone(), inputs.mask.cpu())
 
     def answer(
         self,
@@ -259,63 +231,36 @@ class UnderstandingModel:
         """Answer in words, greedily; the base model's own voice for text, the answers LoRA for media.
 
         Raises:
+            RequestError: The question and its media are more than the model reads.
+            MediaError: One of the media cannot be looked at.
             RunCancelledError: Raised by `progress`.
         """
-        import torch
-        from transformers import StoppingCriteria, StoppingCriteriaList
-
-        frames = [frames_of(m) for m in media]
-        row = conversation.asking(self.tokenizer, question, [seen(f) for f in frames])
-        inputs = inputs_of([row], frames, self.model.dtype)
-        start = inputs.ids.shape[1]
-
-        class Report(StoppingCriteria):
-            def __call__(
-                self, input_ids: "LongTensor", scores: "tuple[Tensor] | None", **_: object
-            ) -> "BoolTensor":
-                del scores
-                done = input_ids.shape[1] - start
-                progress(ProgressEvent("answer", done, max_new_tokens))
-                return cast("BoolTensor", torch.zeros(len(input_ids), dtype=torch.bool))
-
-        with self._using("answers" if media else None), torch.inference_mode():
-            output = cast("_Generating", self.model).generate(
-                input_ids=inputs.ids,
-                attention_mask=inputs.mask.long(),
+        looked = [self._sight(one) for one in media]
+        row = conversation.asking(
+            self.tokenizer, question, [seen(one) for one in looked], self._heads
+        )
+        with self._using("answers" if media else None):
+            written = answering.write_answer(
+                self.model,
+                self._inputs([row], looked),
+                ends=self._ends,
                 max_new_tokens=max_new_tokens,
-                do_sample=False,
-                eos_token_id=_END_OF_TURN,
-                pad_token_id=_END_OF_TURN,
-                stopping_criteria=StoppingCriteriaList([Report()]),
-                **multimodal(inputs),
+                progress=progress,
             )
-        text = self.tokenizer.decode(output[0, start:], skip_special_tokens=True)  # pyright: ignore[reportUnknownMemberType]
+        text = self.tokenizer.decode(written, skip_special_tokens=True)  # pyright: ignore[reportUnknownMemberType]
         return cast("str", text).strip()
 
     def score(self, medium: Medium, question: str, options: Sequence[str]) -> list[float]:
         """Return the log-likelihood of each option as the answer to a question about a medium."""
-        import torch
-
-        frames = frames_of(medium)
-        row = conversation.asking(self.tokenizer, question, [seen(frames)])
+        looked = self._sight(medium)
+        row = conversation.asking(self.tokenizer, question, [seen(looked)], self._heads)
         tails = [
-            (*conversation.user_ids(self.tokenizer, option), _END_OF_TURN) for option in options
+            (*conversation.user_ids(self.tokenizer, option), self._ends[0]) for option in options
         ]
         rows = [Tokens(row.ids + t, row.types + (0,) * len(t)) for t in tails]
-        inputs = inputs_of(rows, [frames] * len(rows), self.model.dtype)
-        with self._using("answers"), torch.inference_mode():
-            logits = self.model(
-                input_ids=inputs.ids,
-                attention_mask=inputs.mask.long(),
-                use_cache=False,
-                **multimodal(inputs),
-            ).logits
-        log_probabilities = logits.float().log_softmax(-1)
-        at = len(row.ids) - 1
-        return [
-            float(sum(log_probabilities[i, at + j, token] for j, token in enumerate(tail)))
-            for i, tail in enumerate(tails)
-        ]
+        inputs = self._inputs(rows, [looked] * len(rows))
+        with self._using("answers"):
+            return answering.log_likelihoods(self.model, inputs, len(row.ids), tails)
 
     @contextmanager
     def _using(self, name: lora.AdapterName | None) -> Generator[None]:
@@ -327,3 +272,12 @@ class UnderstandingModel:
                 yield
             finally:
                 self.loras.activate(None)
+
+
+def _end_tokens(
+    model: "Qwen2_5_VLForConditionalGeneration", tokenizer: "PreTrainedTokenizerFast"
+) -> tuple[int, ...]:
+    """Return what ends an answer: first the end of a turn, then what else the checkpoint names."""
+    named = cast("int | list[int] | None", getattr(model.generation_config, "eos_token_id", None))
+    others = [named] if isinstance(named, int) else named or []
+    return tuple(dict.fromkeys([cast("int", tokenizer.eos_token_id), *others]))

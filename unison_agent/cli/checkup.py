@@ -8,7 +8,7 @@ from typing import Literal
 from unison_agent.cli import machine
 from unison_agent.compose import BASE_FOLDER
 from unison_agent.errors import DownloadError, UnisonError
-from unison_agent.opening import check_loadable, weights_folder
+from unison_agent.opening import weights_folder
 from unison_agent.packs import Pack
 from unison_agent.pipelines import NANO_FOLDER, verified
 from unison_agent.specs import HasWeights, PipelineSpec
@@ -103,10 +103,6 @@ def _packages() -> Iterator[Finding]:
 
 def _weights(pack: Pack) -> Iterator[Finding]:
     understanding = pack.understanding
-    try:
-        check_loadable(understanding)
-    except UnisonError as error:
-        yield Finding("this version", "gap", error.message)
     if understanding.source == "nano":
         yield _verified("shipped weights", weights_folder(understanding))
         yield _base()
@@ -149,6 +145,10 @@ def _base() -> Finding:
 
 
 def _cached(spec: HasWeights, file: str) -> Finding:
+    if spec.path is not None:
+        if (Path(spec.path) / file).is_file():
+            return Finding("folder", "ok", f"there: {spec.path}")
+        return Finding("folder", "gap", f"{spec.path} has no {file}")
     repo, revision = str(spec.repo), str(spec.revision)
     name = f"hub {repo}"
     if machine.hub_snapshot(repo, revision, file):

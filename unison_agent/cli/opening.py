@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from unison_agent.custom.tool import CustomTool
-from unison_agent.opening import load_calibration, load_understanding
+from unison_agent.opening import load_calibration, load_understanding, planner_of
 from unison_agent.packs import load_pack
 from unison_agent.planning.planner import Planner
+from unison_agent.planning.signal_planner import SignalPlanner
 from unison_agent.progress import Progress
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def open_planner(
     profile: str, progress: Progress, tools: Sequence[CustomTool] = ()
-) -> "tuple[Planner, Recorder]":
+) -> "tuple[Planner | SignalPlanner, Recorder]":
     """Load the understanding model of a profile; return its planner and what records the planner's writing.
 
     Args:
@@ -26,10 +27,11 @@ def open_planner(
     Raises:
         UnknownProfileError: There is no such profile.
         PackError: The tool pack is wrong.
-        WeightsError: Weights are missing or damaged, or cannot be loaded yet.
+        WeightsError: Weights are missing or damaged, or could not be fetched.
     """
     from unison_agent.evaluation.planning_run import Recorder
 
     spec = load_pack(profile).understanding
-    recorder = Recorder(load_understanding(spec, progress))
-    return Planner(recorder, load_calibration(spec), tools=tools), recorder
+    model = load_understanding(spec, progress, tools=tools)
+    recorder = Recorder(model)
+    return planner_of(spec, model, recorder, load_calibration(spec), tools), recorder

@@ -79,7 +79,13 @@ class PipelineStore:
 
 def source_name(spec: "PipelineSpec") -> str:
     """Return what to call the pipeline of `spec` in messages."""
-    return f"nano/{spec.folder}" if spec.repo is None else f"{spec.repo}@{spec.revision}"
+    match spec.source:
+        case "nano":
+            return f"nano/{spec.folder}"
+        case "hub":
+            return f"{spec.repo}@{spec.revision}"
+        case "local":
+            return str(spec.path)
 
 
 def verified(folder: Path) -> Mapping[str, str]:
@@ -124,7 +130,7 @@ def _from_pretrained(root: Path, spec: "PipelineSpec") -> object:
         from diffusers import WanVACEPipeline  # pyright: ignore[reportPrivateImportUsage]
     except ImportError as error:
         raise MissingDependencyError(error.name or "diffusers", extra="models") from error
-    where = str(root / spec.folder) if spec.folder is not None else str(spec.repo)
+    where = str(root / spec.folder) if spec.folder is not None else str(spec.path or spec.repo)
     bare: dict[str, None] = {} if spec.text_encoder else {"tokenizer": None, "text_encoder": None}
     try:
         with quiet():
@@ -134,12 +140,12 @@ def _from_pretrained(root: Path, spec: "PipelineSpec") -> object:
                 # The VAE stays exact: its cost is small, and half precision shows as bands of colour.
                 dtype={"default": getattr(torch, spec.dtype), "vae": torch.float32},
                 use_safetensors=True,
-                local_files_only=spec.folder is not None,
+                local_files_only=spec.source != "hub",
                 **bare,
             )
     except (OSError, ValueError, TypeError, RuntimeError, KeyError) as error:
         msg = f"{source_name(spec)} could not be loaded: {error}."
-        if spec.folder is None and isinstance(error, OSError):
+        if spec.source == "hub" and isinstance(error, OSError):
             hint = "Check the network and the revision; once fetched it loads offline."
             raise DownloadError(msg, hint=hint) from error
         raise WeightsError(msg) from error

@@ -14,7 +14,7 @@ from unison_agent.adapters.answer import AnswerAdapter
 from unison_agent.adapters.controls import Followed, followed
 from unison_agent.adapters.video import WanVaceAdapter
 from unison_agent.conversation import CHAT_TEMPLATE_SHA256, READ_TEMPLATE_SHA256
-from unison_agent.errors import MissingDependencyError, RequestError, WeightsError
+from unison_agent.errors import RequestError
 from unison_agent.media import MediaSet, Medium
 from unison_agent.pipelines import LoadedPipeline, PipelineStore
 from unison_agent.preprocess.controls import ControlMaker
@@ -22,16 +22,16 @@ from unison_agent.preprocess.masks import MaskMaker
 from unison_agent.preprocess.target import ClipMasks
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.replay import WeightHash
+from unison_agent.router.connectors import load_connector
 from unison_agent.router.lazy import Lazy
 from unison_agent.router.roles import seen_media
 from unison_agent.specs import PipelineSpec, PreprocessSpec, ToolSpec
 from unison_agent.tasks import Generation, GrantedTask, TaskCall, TextToImage, TextToVideo
-from unison_agent.weights import sha256_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-    from unison_agent.connector import Conditioning, Connector, Projector, States
+    from unison_agent.connector import Conditioning, States
 
 
 class Tool(Protocol):
@@ -157,7 +157,7 @@ class GenerationTool:
         self.spec = spec
         self._pipelines = pipelines
         self._understanding = understanding
-        self._connector = Lazy(lambda progress: _load_connector(spec, weights_folder, progress))
+        self._connector = Lazy(lambda progress: load_connector(spec, weights_folder, progress))
         self._controls = None if spec.preprocess is None else ControlMaker(spec.preprocess)
         self._masks = MaskMaker(spec.preprocess or PreprocessSpec())
         self._used: dict[str, str] = {}
@@ -240,35 +240,6 @@ class GenerationTool:
         made = connector.condition(prompt, against)
         progress(ProgressEvent("encode", 1, 1))
         return replace(made, mode=spec.mode, max_sequence_length=spec.max_sequence_length)
-
-
-def _load_connector(
-    spec: ToolSpec, folder: Path, progress: Progress
-) -> "tuple[Connector | Projector, str] | None":
-    """Return the connector of `spec` and its hash; None when there is none and none is required."""
-    if spec.connector is None:
-        return None
-    path = folder / spec.connector.file
-    if not path.suffix:
-        path = path.with_suffix(".safetensors" if spec.connector.kind == "resampler" else ".pth")
-    if not path.is_file():
-        if not spec.connector.required:
-            return None
-        msg = f"The connector of {spec.name} is missing: {path}."
-        raise WeightsError(msg, hint="Reinstall unison-agent, or train the part again.")
-    try:
-        from unison_agent.connector import Connector, Projector
-    except ImportError as error:
-        raise MissingDependencyError(error.name or "torch", extra="models") from error
-    progress(ProgressEvent("load", 0, 1, "connector"))
-    match spec.connector.kind:
-        case "resampler":
-            connector = Connector.load(path)
-        case "projector":
-            connector = Projector.load(path)
-    loaded = connector, sha256_file(path)
-    progress(ProgressEvent("load", 1, 1, "connector"))
-    return loaded
 
 
 def _weight_files(hashes: Mapping[str, str], prefix: str) -> dict[str, str]:

@@ -18,10 +18,10 @@ from torch.nn import functional
 
 from unison_agent import compose, conversation
 from unison_agent.conversation import Seen, Tokens
+from unison_agent.reading import Frames, inputs_of, multimodal, patches_of
 from unison_agent.scenes import words, world
 from unison_agent.scenes.examples import spread
 from unison_agent.training.loop import Budget, set_rate
-from unison_agent.vlm import Frames, UnderstandingModel
 
 LEARNING_RATE = 1e-3
 BATCH = 16
@@ -80,7 +80,6 @@ def main() -> None:
     if state is not None:
         language.load_state_dict(cast("dict[str, Tensor]", state["lora"]), strict=False)
         optimizer.load_state_dict(state["optimizer"])  # pyright: ignore[reportArgumentType]
-    understanding = UnderstandingModel(model, tokenizer, layer=0, fingerprint="")
 
     def batch(size: int) -> tuple[Tensor, Tensor]:
         """Return final states of the answers' positions as logits, and the tokens to say."""
@@ -95,7 +94,14 @@ def main() -> None:
             rows.append(Tokens(row.ids + said, row.types + (0,) * len(said)))
             frames.append(seen)
             lengths.append(len(said))
-        hidden, ids, mask = understanding.states_for_training(rows, frames)
+        inputs = inputs_of(rows, [patches_of(one) for one in frames], model, _END_OF_TURN)
+        hidden = model.model(
+            input_ids=inputs.ids,
+            attention_mask=inputs.mask.long(),
+            use_cache=False,
+            **multimodal(inputs),
+        ).last_hidden_state
+        ids, mask = inputs.ids, inputs.mask
         ends = mask.sum(1)
         take = torch.zeros_like(mask)
         for i, (end, length) in enumerate(zip(ends.tolist(), lengths, strict=True)):

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from unison_agent import compose
+from unison_agent.reading import patches_of
 from unison_agent.scenes.examples import Drawing, Wording, drawing, wording
 from unison_agent.tasks import GENERATION_TASKS, GenerationTask
 from unison_agent.vlm import UnderstandingModel
@@ -94,7 +95,8 @@ def main() -> None:
         indices = range(start, min(start + CHUNK, args.count))
         said = [pool_wording(task, i) for i in indices]
         seen = [pool_drawing(task, i, w).seen for i, w in zip(indices, said, strict=True)]
-        read = model.read_batch([w.text for w in said], seen)
+        looked = [[patches_of(one) for one in those] for those in seen]
+        read = model.read_batch([w.text for w in said], looked)
         rows += [s[m].half() for s, m in zip(read.states, read.mask, strict=True)]
         if start % (CHUNK * 16) == 0:
             print(f"{task} {start + len(said)}/{args.count}", flush=True)
