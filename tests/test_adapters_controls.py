@@ -1,6 +1,7 @@
 """Controls made ready before anything is loaded or read."""
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import PIL.Image
@@ -46,7 +47,7 @@ CLIP = GrantedVideo(
     seed=0, num_outputs=1,
 )  # fmt: skip
 BUILTIN = PreprocessSpec(canny="builtin", gray="builtin")
-COFFEE: NDArray[np.uint8] = skimage.data.coffee()  # pyright: ignore[reportUnknownVariableType]
+COFFEE = cast("NDArray[np.uint8]", skimage.data.coffee())
 CUP: Picture = PIL.Image.fromarray(COFFEE).resize((96, 64))
 
 

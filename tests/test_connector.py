@@ -34,9 +34,10 @@ def states(length: int, *, padding: int = 0) -> States:
 
 def test_tokens_have_the_shape_the_pipeline_takes() -> None:
     conditioning = make().condition(states(11))
-    assert conditioning.prompt_embeds.shape == (1, 5, 32)
-    assert conditioning.negative_prompt_embeds.shape == (1, 5, 32)
-    assert not torch.equal(conditioning.prompt_embeds, conditioning.negative_prompt_embeds)
+    against = conditioning.negative_prompt_embeds
+    assert against is not None
+    assert conditioning.prompt_embeds.shape == against.shape == (1, 5, 32)
+    assert not torch.equal(conditioning.prompt_embeds, against)
 
 
 def test_padding_changes_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import PIL.Image
@@ -30,7 +31,7 @@ from unison_agent.preprocess.weight_files import U2NETP, fetch_weights
 from unison_agent.specs import PreprocessSpec
 from unison_agent.testing import ScriptedUnderstanding
 
-COFFEE: NDArray[np.uint8] = skimage.data.coffee()  # pyright: ignore[reportUnknownVariableType]
+COFFEE = cast("NDArray[np.uint8]", skimage.data.coffee())
 CUP: Picture = PIL.Image.fromarray(COFFEE).resize((120, 80))
 
 
