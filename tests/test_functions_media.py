@@ -225,7 +225,7 @@ def test_a_large_file_is_not_read_whole(folder: Path) -> None:
 
 
 def test_no_folder_is_allowed_by_default(folder: Path) -> None:
-    with pytest.raises(ToolCallError, match=r"red\.png\" is no handle"):
+    with pytest.raises(ToolCallError, match="is no handle; attached: none"):
         opened(str(folder / "red.png"))
     with pytest.raises(UnsupportedMediaError, match="files are not opened here"):
         opened(folder / "red.png")

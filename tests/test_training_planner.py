@@ -1,6 +1,7 @@
 import random
 from collections.abc import Mapping
 from itertools import chain, count, islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -19,6 +20,7 @@ class Characters:
     """A tokenizer of which every character is a token."""
 
     eos_token_id = 0
+    added_tokens_decoder: Mapping[int, object] = MappingProxyType({})
 
     def __call__(self, text: str, **_: object) -> Mapping[str, list[int] | list[tuple[int, int]]]:
         offsets = [(place, place + 1) for place in range(len(text))]
