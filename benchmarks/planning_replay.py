@@ -8,10 +8,10 @@ import numpy as np
 from transformers import PreTrainedTokenizerFast
 
 from unison_agent.decoding import Drafter, GrammarWriter, NextLogits, Step
+from unison_agent.decoding.familiar import FAMILIAR_PLANS
 from unison_agent.planning.grammar import request_grammar
 from unison_agent.planning.planner import MAX_NEW_TOKENS
 from unison_agent.tasks import Request
-from unison_agent.vlm import FAMILIAR_PLANS
 
 SPANS = ("prompt", "question")
 
