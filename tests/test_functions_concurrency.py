@@ -121,7 +121,10 @@ def test_calls_feed_each_other_while_the_store_overflows() -> None:
         arguments = {"prompt": f"move {number}", "first_frame": made.handle, "num_frames": 5}
         return session.call("image_to_video", arguments)
 
-    assert all(result.ok for result in in_threads(work))
+    errors = [result.error for result in in_threads(work) if result.error is not None]
+    # A thread that waits long can find its picture gone by then; it is told so, and nothing else goes wrong.
+    assert all("is kept" in error.message for error in errors)
+    assert len(errors) < MANY / 2
     assert len(unison.artifacts) == 256
 
 
