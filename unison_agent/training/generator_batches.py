@@ -31,15 +31,15 @@ CLIPS = (
 )
 # Share of the steps; text_to_image starts higher and gives way (see `choose`).
 MIX: dict[GenerationTask, float] = {
-    "text_to_image": 0.24,
-    "image_editing": 0.07,
+    "text_to_image": 0.16,
+    "image_editing": 0.05,
     "image_controllable_generation": 0.10,
-    "image_reference_generation": 0.06,
-    "text_to_video": 0.17,
+    "image_reference_generation": 0.05,
+    "text_to_video": 0.22,
     "image_to_video": 0.13,
-    "video_editing": 0.06,
-    "video_controllable_generation": 0.08,
-    "video_reference_generation": 0.09,
+    "video_editing": 0.09,
+    "video_controllable_generation": 0.12,
+    "video_reference_generation": 0.08,
 }
 
 
