@@ -3,12 +3,16 @@
 import io
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from unison_agent.agent import Unison
+from unison_agent.cli.app import app
 from unison_agent.evaluation import generation, task_reports, understanding
 from unison_agent.evaluation.generation_cases import cases
 from unison_agent.scenes import held_out
@@ -114,6 +118,18 @@ def test_edge_agreement_forgives_one_pixel() -> None:
 
 
 def test_swapped_words_ask_for_another_scene(nano: Unison) -> None:
-    report = generation.evaluate_task(nano, "text_to_image", 2, swapped=True)
+    watched: list[tuple[str, ...]] = []
+    report = generation.evaluate_task(
+        nano, "text_to_image", 2, swapped=True, watch=lambda *told: watched.append(told[2])
+    )
+    assert [missed[0] for missed in watched] == ["ground", "ground"]
     assert report.task == "text_to_image, words swapped"
     assert report.scores["ground"].value == 0
+
+
+def test_failures_are_shown(tmp_path: Path) -> None:
+    asked = ["evaluate", "generation", "text_to_image", "-n", "1", "--swapped"]
+    done = CliRunner().invoke(app, [*asked, "--failures", str(tmp_path / "wrong.png")])
+    assert done.exit_code == 0, done.output
+    with PIL.Image.open(tmp_path / "wrong.png") as sheet:
+        assert sheet.width > 1000

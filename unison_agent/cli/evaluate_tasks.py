@@ -13,8 +13,11 @@ from unison_agent.errors import RequestError
 from unison_agent.tasks import GENERATION_TASKS, UNDERSTANDING_TASKS
 
 if TYPE_CHECKING:
+    from unison_agent.evaluation.generation_cases import Case
     from unison_agent.evaluation.task_reports import TaskReport
+    from unison_agent.media import Medium
 
+_FAILURES_A_TASK = 2
 Count = Annotated[int, typer.Option("--count", "-n", min=1, help="Requests of each task.")]
 Tasks = Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="All by default.")]
 
@@ -35,6 +38,10 @@ def generation(
     connector: Annotated[
         Path | None, typer.Option(help="A connector that you trained, instead of the profile's.")
     ] = None,
+    failures: Annotated[
+        Path | None,
+        typer.Option(help="Write a picture of the first cases of each task that came out wrong."),
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -45,12 +52,20 @@ def generation(
     """
     del debug
     from unison_agent.agent import Unison
+    from unison_agent.demo.sheet import Cell, contact_sheet
     from unison_agent.evaluation import generation as measures
     from unison_agent.evaluation.task_reports import TaskReport
 
     chosen = _chosen(tasks, GENERATION_TASKS)
     reports: list[TaskReport] = []
     unison = Unison.from_pretrained(profile, connector=connector)
+    wrong: list[Cell] = []
+
+    def watch(case: "Case", made: "Medium", missed: tuple[str, ...]) -> None:
+        if missed and sum(cell.task == case.task for cell in wrong) < _FAILURES_A_TASK:
+            footer = f"wrong: {', '.join(missed)}"
+            wrong.append(Cell(case.task, case.said.text, case.media, (made,), footer=footer))
+
     with Bars(stderr()) as bars:
         for task in GENERATION_TASKS:
             if task not in chosen:
@@ -58,10 +73,15 @@ def generation(
             if truth:
                 reports.append(measures.true_renderings(task, count))
                 continue
-            reports.append(measures.evaluate_task(unison, task, count, bars, swapped=swapped))
+            reports.append(
+                measures.evaluate_task(unison, task, count, bars, swapped=swapped, watch=watch)
+            )
             if task.endswith("editing") and not swapped:
                 found = {"masks found from words": measures.found_masks(task, count)}
                 reports.append(TaskReport(f"{task}, masks", found))
+    if failures is not None and wrong:
+        said = f"the first wrong ones of {count} held-out requests of each task; nothing chosen"
+        contact_sheet(f"What {profile} gets wrong", said, wrong).save(failures)
     _show(reports, json=json)
 
 

@@ -6,7 +6,7 @@ it can; names are what nano's vision tower sees, and `true renderings` says how 
 
 import functools
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from math import log10
 from typing import TYPE_CHECKING, cast
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _MOVED_PIXELS = 4
 Measures = dict[str, tuple[float, Unit]]
+Watch = Callable[[Case, Medium, tuple[str, ...]], None]
+"""Told of each case, what was made, and the yes-or-no measures that it fails."""
 
 
 def evaluate_task(
@@ -41,6 +43,7 @@ def evaluate_task(
     progress: Progress = silent,
     *,
     swapped: bool = False,
+    watch: Watch | None = None,
 ) -> TaskReport:
     """Run `count` cases of a task and score them.
 
@@ -50,6 +53,7 @@ def evaluate_task(
         count: How many.
         progress: Told of every case.
         swapped: Give each case the words of another. What is still right does not come from the words.
+        watch: Told of every case that ran.
     """
     found: list[Measures] = []
     failed = 0
@@ -67,12 +71,24 @@ def evaluate_task(
             failed += 1
             found.append({"all": (0.0, "%")})
             continue
-        measures = _measure(case, _frames(result.artifacts[0].medium))
+        made = result.artifacts[0].medium
+        measures = _measure(case, _frames(made))
+        if watch is not None:
+            watch(case, made, _missed(measures))
         if (kept := result.steps[0].kept_db) is not None:
             measures["kept before compositing"] = (kept, "dB")
         found.append(measures)
     progress(ProgressEvent("evaluate", count, count, task))
     return TaskReport(f"{task}, words swapped" if swapped else task, _means(found), failed)
+
+
+def _missed(measures: Measures) -> tuple[str, ...]:
+    """Return which yes-or-no measures are no; the parts of `name` and the whole say nothing of their own."""
+    return tuple(
+        name
+        for name, (value, unit) in measures.items()
+        if unit == "%" and not value and name != "all" and not name.startswith("name of")
+    )
 
 
 def _with_words(plan: Plan, prompt: str) -> Plan:

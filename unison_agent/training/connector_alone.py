@@ -10,6 +10,7 @@ with several GPUs ``accelerate launch -m unison_agent.training.connector_alone .
 
 import argparse
 import random
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -85,7 +86,9 @@ def train(
     """
     accelerator = Accelerator(gradient_accumulation_steps=options.accumulate)
     minutes = options.hours * 60 / accelerator.num_processes
-    budget = Budget(out, minutes, warmup_steps=50, cooldown=0.3)
+    alone = accelerator.device.type == "cpu" and torch.get_num_threads() == 1
+    clock = time.process_time if alone else time.monotonic
+    budget = Budget(out, minutes, warmup_steps=50, cooldown=0.3, clock=clock)
     state = budget.resume()
     process = accelerator.process_index
     torch.manual_seed(options.seed + budget.step + 7919 * process)
@@ -161,6 +164,7 @@ def main() -> None:
     parser.add_argument("--profile", default="nano", help="a profile's name, or a tool pack")
     parser.add_argument("--data", type=Path, required=True, help="folder with captions.jsonl")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--cached", type=Path, help="what another run cached; <out>/cache")
     parser.add_argument("--hours", type=float, required=True, help="budget, of one device")
     parser.add_argument("--batch-size", type=int, default=96)
     parser.add_argument("--accumulate", type=int, default=1)
@@ -168,7 +172,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    cached = cast("Path", args.out) / "cache"
+    cached: Path = args.cached or args.out / "cache"
     captions = [] if cached.exists() else read_captions(args.data)
     understanding, frozen = open_models(args.profile, _tell)
     if captions:

@@ -20,7 +20,7 @@ from unison_agent.conversation import READ_TEMPLATE_SHA256
 from unison_agent.training import closed_form_vae as vae
 from unison_agent.training.generator_batches import LATENT_CHANNELS, scene_basis
 from unison_agent.training.states import LAYER, TEXT_DIM
-from unison_agent.training.wan_transformer import make_transformer
+from unison_agent.training.wan_transformer import PATCH, make_transformer
 
 if TYPE_CHECKING:
     from diffusers import UniPCMultistepScheduler
@@ -28,21 +28,33 @@ if TYPE_CHECKING:
 NANO = Path(compose.__file__).with_name("nano")
 
 
-def scheduler(flow_shift: float = 2.0) -> "UniPCMultistepScheduler":
-    """Return UniPC for a model that says the clean latents, on flow sigmas."""
+def scheduler(flow_shift: float = 2.0, predict: str = "clean") -> "UniPCMultistepScheduler":
+    """Return UniPC for a model that says the clean latents, or the velocity, on flow sigmas."""
     from diffusers import UniPCMultistepScheduler
 
     return UniPCMultistepScheduler(
-        prediction_type="sample", use_flow_sigmas=True, flow_shift=flow_shift, solver_order=2
+        prediction_type="sample" if predict == "clean" else "flow_prediction",
+        use_flow_sigmas=True,
+        flow_shift=flow_shift,
+        solver_order=2,
     )
 
 
-def export_generator(checkpoint: Path, nano: Path) -> None:
-    """Write pipeline/ and connector.safetensors from the averaged weights of a checkpoint."""
+def export_generator(
+    checkpoint: Path, nano: Path, *, predict: str = "clean", patch: int = PATCH
+) -> None:
+    """Write pipeline/ and connector.safetensors from the averaged weights of a checkpoint.
+
+    Args:
+        checkpoint: last.pt of a run.
+        nano: Folder of the weights; its vision tower is the one whose states the run read.
+        predict: What the run learned to say, "clean" latents or the "velocity".
+        patch: Latent cells a side of its tokens.
+    """
     from diffusers import WanVACEPipeline
 
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    transformer = make_transformer(LATENT_CHANNELS + vae.BORDER_CHANNELS, TEXT_DIM).eval()
+    transformer = make_transformer(LATENT_CHANNELS + vae.BORDER_CHANNELS, TEXT_DIM, patch).eval()
     connector_state = cast("dict[str, Tensor]", state["connector"])
     hidden = connector_state["input.weight"].shape[1]
     module = Resampler(Shape(hidden, TEXT_DIM))
@@ -58,7 +70,7 @@ def export_generator(checkpoint: Path, nano: Path) -> None:
         tokenizer=None,  # pyright: ignore[reportArgumentType]
         text_encoder=None,  # pyright: ignore[reportArgumentType]
         vae=vae.build_vae(scene_basis()),
-        scheduler=scheduler(),  # pyright: ignore[reportArgumentType]
+        scheduler=scheduler(predict=predict),  # pyright: ignore[reportArgumentType]
         transformer=transformer.half(),
     )
     pipe.save_pretrained(folder, safe_serialization=True)

@@ -7,7 +7,8 @@ The timestep fed is 1000 sigma, which is what UniPC with prediction_type="sample
 The connector starts from training/connector.py. What it learns from comes from
 training/generator_batches.py; it knows latents and states, not words.
 
-``python -m unison_agent.training.generator --minutes 90``; stop it, add pools, and start it again.
+``python -m unison_agent.training.generator --minutes 90``; stop it, add pools, and start it again. With --predict,
+--patch and --task it learns something else for comparison: training/ablations.py.
 """
 
 import argparse
@@ -20,13 +21,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unison_agent.connector import Resampler, Shape
+from unison_agent.tasks import GENERATION_TASKS
 from unison_agent.training import closed_form_vae as vae
 from unison_agent.training.generator_batches import LATENT_CHANNELS, Source, scene_basis
 from unison_agent.training.loop import Average, Budget, plain_attention, set_rate
 from unison_agent.training.states import TEXT_DIM
-from unison_agent.training.wan_transformer import make_transformer
+from unison_agent.training.wan_transformer import PATCH, make_transformer
 
 LEARNING_RATE = 1.5e-3
+PREDICTS = ("clean", "velocity")
 DROPPED_PROMPTS = 0.1
 SMALLEST_SIGMA = 0.2
 # Share of nearly pure noise. Frames of a clip look so alike that even much noise shows where it moves: without
@@ -90,6 +93,9 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--task", choices=GENERATION_TASKS, help="learn this one alone")
+    parser.add_argument("--predict", choices=PREDICTS, default="clean")
+    parser.add_argument("--patch", type=int, default=PATCH, help="latent cells a side of a token")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -100,9 +106,10 @@ def main() -> None:
     state = budget.resume()
     torch.manual_seed(args.seed + budget.step)
     basis = scene_basis()
-    source = Source(args.pools, basis, args.seed + 1000 * budget.step)
+    tasks = GENERATION_TASKS if args.task is None else (args.task,)
+    source = Source(args.pools, basis, args.seed + 1000 * budget.step, tasks, args.patch)
     latent_channels = LATENT_CHANNELS + vae.BORDER_CHANNELS
-    transformer = cast("nn.Module", make_transformer(latent_channels, TEXT_DIM))
+    transformer = cast("nn.Module", make_transformer(latent_channels, TEXT_DIM, args.patch))
     transformer = transformer.to(device).train()
     hidden = next(iter(source.pools.values())).states.shape[1]
     connector = Resampler(Shape(hidden, TEXT_DIM)).to(device).train()
@@ -143,7 +150,8 @@ def main() -> None:
         noisiest = NOISIEST["video" if clean.shape[2] > 2 else "image"]
         sigma = _sigmas(size, noisiest, late=budget.share >= LATE_FROM).to(device)
         s = sigma.view(-1, 1, 1, 1, 1)
-        noisy = (1 - s) * clean + s * torch.randn_like(clean)
+        noise = torch.randn_like(clean)
+        noisy = (1 - s) * clean + s * noise
         with torch.autocast(device, torch.bfloat16):
             tokens = connector(batch.states.to(device), batch.mask.to(device))
             dropped = torch.rand(size, 1, 1, device=device) < DROPPED_PROMPTS
@@ -155,8 +163,12 @@ def main() -> None:
                 control_hidden_states=batch.control.to(device),
                 return_dict=False,
             )[0]
-        error = ((predicted.float() - clean).pow(2).mean(1) * _weight(clean)).mean((1, 2, 3))
-        loss = (error / sigma.clamp_min(SMALLEST_SIGMA) ** 2).mean()
+        # Either way the error is that of the velocity, noise - clean, but for the last bit of noise.
+        if args.predict == "clean":
+            wrong = (predicted.float() - clean) / s.clamp_min(SMALLEST_SIGMA)
+        else:
+            wrong = predicted.float() - (noise - clean)
+        loss = (wrong.pow(2).mean(1) * _weight(clean)).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 2.0)
         optimizer.step()

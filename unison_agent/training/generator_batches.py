@@ -4,6 +4,7 @@ It knows scenes, latents and pools of hidden states; it does not know the networ
 """
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -18,9 +19,10 @@ from unison_agent.tasks import GENERATION_TASKS, GenerationTask
 from unison_agent.training import closed_form_vae as vae
 from unison_agent.training.closed_form_vae import Basis
 from unison_agent.training.states import Pool, load_pool, pool_wording
+from unison_agent.training.wan_transformer import PATCH
 
 LATENT_CHANNELS = 24
-TOKENS_A_STEP = 1536  # 16 a frame
+TOKENS_A_STEP = 1536
 # Frames of a clip and those of them that a batch shows, with how often. Motion shows over many frames, which cost;
 # the ramp tells frames that are far apart from neighbours, so that a few of them teach it as well.
 CLIPS = (
@@ -112,12 +114,20 @@ def assemble(drawings: list[Drawing], basis: Basis) -> tuple[Tensor, Tensor]:
 class Source:
     """Batches of the pools that exist, of one task at a time."""
 
-    def __init__(self, folder: Path, basis: Basis, seed: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        basis: Basis,
+        seed: int,
+        tasks: Iterable[GenerationTask] = GENERATION_TASKS,
+        patch: int = PATCH,
+    ) -> None:
         self.basis = basis
         self.rng = random.Random(seed)
+        self.tokens_a_frame = (world.CANVAS // (vae.PATCH * patch)) ** 2
         self.pools: dict[GenerationTask, Pool] = {
             task: load_pool(folder / f"{task}.safetensors")
-            for task in GENERATION_TASKS
+            for task in tasks
             if (folder / f"{task}.safetensors").exists()
         }
         self.indices = {
@@ -141,7 +151,7 @@ class Source:
             full, shown = 1, slice(None)
         num_frames = len(range(full)[shown])
         extra = 1 if task.endswith("reference_generation") else 0
-        size = max(2, TOKENS_A_STEP // (16 * (num_frames + extra)))
+        size = max(2, TOKENS_A_STEP // (self.tokens_a_frame * (num_frames + extra)))
         pool = self.pools[task]
         indices = self.rng.choices(self.indices[task], k=size)
         drawings = [

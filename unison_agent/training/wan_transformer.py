@@ -16,8 +16,10 @@ PATCH = 4  # latent cells a side; 16 pixels with the closed-form VAE
 MASK_CHANNELS = 16
 
 
-def make_transformer(latent_channels: int, text_dim: int) -> "WanVACETransformer3DModel":
-    """Return a fresh model of about ten million parameters.
+def make_transformer(
+    latent_channels: int, text_dim: int, patch: int = PATCH
+) -> "WanVACETransformer3DModel":
+    """Return a fresh model of about ten million parameters, a token for each patch x patch latent cells.
 
     The class's default initialisation is meant for loading weights over it. Here the time embedding
     starts silent with small open gates, outputs start at zero, and VACE's own outputs at half strength:
@@ -26,7 +28,7 @@ def make_transformer(latent_channels: int, text_dim: int) -> "WanVACETransformer
     from diffusers import WanVACETransformer3DModel
 
     model = WanVACETransformer3DModel(
-        patch_size=(1, PATCH, PATCH),
+        patch_size=(1, patch, patch),
         num_attention_heads=WIDTH // 64,
         attention_head_dim=64,
         in_channels=latent_channels,
