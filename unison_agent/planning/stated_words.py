@@ -62,7 +62,7 @@ SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
             r"|hochformat|hochkan+t|portr[äa]tformat|en hauteur|formato retrato|竖|豎|縦|세로"
             r"|طولي|عمودي|بالطول|رأسي[ةه]|вертикал|портретн"
             # Without a word for a shape before it, "vertical" is "my head".
-            r"|(?:شكل|وضع|اتجاه|صورة|فيديو|مقطع|كليب|تصوير|مقاس|إطار|بوستر|ملصق) رأسي\b",
+            r"|(?:شكل|وضع|اتجاه|فيديو|مقطع|كليب|تصوير|مقاس|إطار|بوستر|ملصق) رأسي\b",
             re.IGNORECASE,
         ),
         "portrait",
@@ -105,7 +105,7 @@ CONTROL_WORDS: dict[str, re.Pattern[str]] = {
         r"|\b(?:ال)?بوز\b|قعدة|وضع الجسم|骨格|棒人間|体勢|골격|자세(?![히하한])"
         r"|\bпоз(?:[аыуе]|о[ий]|ами?|ах)?\b|скелет",
         "canny": r"canny|edge|egde|sobel|contour|outline|lines|kant[ei]|umriss|kontur|contorn[oi]"
-        r"|\bbord(?:s|[aeio]s?)\b|arêtes|边缘|邊緣|轮廓|輪廓|輪郭|エッジ|线框|حواف|حدود|كان+ي|خطوط|किनार"
+        r"|\bbord(?:s|[aeio]s?)\b|arêtes|边缘|邊緣|轮廓|輪廓|輪郭|エッジ|线框|حواف|حدود|كانّ?ن?ي|خطوط|किनार"
         r"|線だけ|线条|線條|윤곽|контур",
         "scribble": r"scri+bb?l|sketch|skecth|doodle|squiggle|drawing|drawn|line ?art|linart|linework"
         r"|lines"
@@ -128,10 +128,9 @@ CONTROL_WORDS: dict[str, re.Pattern[str]] = {
 _NOT_LACKING = "料限限事線线數数邪名垢敵敌茶理視视駄重機机表論论意法奈尽盡边邊比聊辜"
 _NOT_NOT = "".join(
     f"(?<!{word})"
-    for word in (
-        "少 危 切 儚 汚 幼 気 つまら あどけ さりげ はか もったい とんでも 違い ちがい しれ くれ もらえ いただけ"
-    ).split()
-)
+    for word in ("少", "危", "切", "儚", "汚", "幼", "気", "つまら", "あどけ", "さりげ", "もったい", "とんでも", "違い", "ちがい",
+                 "しれ", "くれ", "もらえ", "いただけ")
+)  # fmt: skip
 _APART = "特分区區差个個识識性类類"
 NEGATION = re.compile(
     r"\b(?:no|not|nothing|dont|w[a-z]{0,3}t[a-z]?out|avoid\w*|omit\w*|exclud\w*|free"
@@ -143,8 +142,10 @@ NEGATION = re.compile(
     rf"|\b(?:без|не|нет|ни|кроме|исключ\w*|избега\w*)\b"
     rf"|不|没|なし|抜き|避免|去掉|बिना|없|빼|제외|(?<=[\u3040-\u30ff\u4e00-\u9fff])ng(?![a-z])"
     rf"|[無无](?![{_NOT_LACKING}])|{_NOT_NOT}ない(?!しょ)|(?<![{_APART}])[别別](?![墅荘針针的のにな])"
-    rf"|بدون|غير|خالي[ةه]? من|تجن[بّ]|{_BEGINS}(?:و|ف)?(?:ب|من )?دون{_ENDS}"
-    rf"|{_BEGINS}(?:و|ف|ب|أ|ا)?لا{_ENDS}|{_BEGINS}و?م[اش] ?(?:[أا]?ب[يى]|[أا]بغ[ىي]|في|فيه){_ENDS}",
+    # "Change", "small", "they seem", "for example" and "what is in the" hold the same letters.
+    rf"|{_BEGINS}و?بدون|{_BEGINS}(?:و|ب|ال)?غير{_ENDS}|{_BEGINS}[وف]?ب?دون{_ENDS}"
+    rf"|{_BEGINS}[وف]?[بأإا]?لا{_ENDS}|{_BEGINS}و?مش{_ENDS}|خالي[ةه]? من|تجن[بّ]"
+    rf"|{_BEGINS}و?ما ?(?:[أا]ب[يى]|[أا]بغ[ىي]|فيه?(?= )(?! ?(?:ال|هذ|ها))){_ENDS}",
     re.IGNORECASE,
 )
 # What may come between two wishes. Only its absence says something: one wish.
