@@ -111,7 +111,8 @@ _AND_A_HALF = re.compile(
 )
 _DIGITS = {"\u3007": 0, "一": 1, "二": 2, "两": 2, "兩": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}  # fmt: skip
 _SCALES = {"十": 10, "百": 100, "千": 1000}
-_NUMERAL = re.compile(rf"[{''.join(_DIGITS)}{''.join(_SCALES)}]+")
+_SIGNS = f"[{''.join(_DIGITS)}{''.join(_SCALES)}]"
+_NUMERAL = re.compile(rf"{_SIGNS}+")
 # Their Korean readings are syllables of many words: they are numbers before a unit alone.
 _SYLLABLES = str.maketrans("일이삼사오육칠팔구십백", "一二三四五六七八九十百")
 _SYLLABLE_NUMERAL = re.compile(
@@ -120,7 +121,7 @@ _SYLLABLE_NUMERAL = re.compile(
 )
 _LONGEST_NUMERAL = 16
 _EAST_ASIAN_HALF = re.compile(
-    rf"((?<![\d.])\d{{1,3}}|{_NUMERAL.pattern}|(?<![가-힣])(?:[일이삼사오육칠팔구십백]{{1,6}}|{_KOREAN}))"
+    rf"((?<![\d.])\d{{1,3}}|(?<!{_SIGNS}){_SIGNS}{{1,{_LONGEST_NUMERAL}}}|(?<![가-힣])(?:[일이삼사오육칠팔구십백]{{1,6}}|{_KOREAN}))"
     r" ?(?:秒|초|(?P<minutes>分[钟鐘]?|분)) ?(?:半|반(?:(?![가-힣])|(?=짜리|간|동안|으로|만|정도|의|쯤)))"
 )
 _HALVES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -155,8 +156,8 @@ def read_foreign(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
     for match in _SYLLABLE_NUMERAL.finditer(text):
         yield str(_numeral(match.group(1).translate(_SYLLABLES))), match.span(1)
     for match in _EAST_ASIAN_HALF.finditer(text):
-        if (whole := _east_asian(match.group(1))) is not None:
-            yield f"{60 * whole + 30}" if match.group("minutes") else f"{whole}.5", match.span()
+        whole = _east_asian(match.group(1))
+        yield f"{60 * whole + 30}" if match.group("minutes") else f"{whole}.5", match.span()
     for match in _AND_A_HALF.finditer(text):
         number = match.group(1).lower()
         if number.isdecimal() or number in _WORDS:
@@ -167,12 +168,12 @@ def read_foreign(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
     yield from read_arabic(text)
 
 
-def _east_asian(number: str) -> int | None:
+def _east_asian(number: str) -> int:
     if number.isdecimal():
         return int(number)
     if number in _WORDS:
         return _WORDS[number]
-    return _numeral(number.translate(_SYLLABLES)) if len(number) <= _LONGEST_NUMERAL else None
+    return _numeral(number.translate(_SYLLABLES))
 
 
 def _numeral(numeral: str) -> int:

@@ -142,9 +142,9 @@ NEGATION = re.compile(
     rf"|\b(?:без|не|нет|ни|кроме|исключ\w*|избега\w*)\b"
     rf"|不|没|なし|抜き|避免|去掉|बिना|없|빼|제외|(?<=[\u3040-\u30ff\u4e00-\u9fff])ng(?![a-z])"
     rf"|[無无](?![{_NOT_LACKING}]|人[机機岛島])|{_NOT_NOT}ない(?!しょ)|(?<![{_APART}])[别別](?![墅荘針针的のにな])"
-    # "Change", "small", "they seem", "for example" and "what is in the" hold the same letters.
+    # "Small", "they seem", "for example", "walk" and "what is in the" hold the same letters.
     rf"|{_BEGINS}و?بدون|{_BEGINS}(?:و|ب|ال)?غير{_ENDS}|{_BEGINS}[وف]?ب?دون{_ENDS}"
-    rf"|{_BEGINS}[وف]?[بأإا]?لا{_ENDS}|{_BEGINS}و?مش{_ENDS}|خالي[ةه]? من|تجن[بّ]"
+    rf"|{_BEGINS}[وف]?[بأإا]?لا{_ENDS}|{_BEGINS}و?مش(?!ّ){_ENDS}|خالي[ةه]? من|تجن[بّ]"
     rf"|{_BEGINS}و?ما ?(?:[أا]ب[يى]|[أا]بغ[ىي]|فيه?(?= )(?! ?(?:ال|هذ|ها))){_ENDS}",
     re.IGNORECASE,
 )
