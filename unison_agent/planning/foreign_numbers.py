@@ -121,7 +121,8 @@ _SYLLABLE_NUMERAL = re.compile(
 )
 _LONGEST_NUMERAL = 16
 _EAST_ASIAN_HALF = re.compile(
-    rf"((?<![\d.])\d{{1,3}}|(?<!{_SIGNS}){_SIGNS}{{1,{_LONGEST_NUMERAL}}}|(?<![가-힣])(?:[일이삼사오육칠팔구십백]{{1,6}}|{_KOREAN}))"
+    rf"((?<![\d.])\d{{1,3}}|(?<!{_SIGNS}){_SIGNS}{{1,{_LONGEST_NUMERAL}}}"
+    rf"|(?<![가-힣])(?:[일이삼사오육칠팔구십백]{{1,6}}|{_KOREAN}))"
     r" ?(?:秒|초|(?P<minutes>分[钟鐘]?|분)) ?(?:半|반(?:(?![가-힣])|(?=짜리|간|동안|으로|만|정도|의|쯤)))"
 )
 _HALVES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
