@@ -211,6 +211,9 @@ def test_the_whole_request_is_no_evidence():
         "no 480p " * 1000,
         "é̀" * 4000,
         "x" * 8192,
+        "خمس " * 2048,
+        "خمسة و" * 1365,
+        "십" * 8192,
     ],
 )
 def test_reading_takes_no_long(text: str):

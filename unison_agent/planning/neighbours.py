@@ -14,7 +14,8 @@ _NEAR = 28
 _SIZE = frozenset[NumberField]({"width", "height"})
 _NONE = frozenset[NumberField]()
 _SECOND = (
-    r"(?:s\b|secs?\b|seconds?\b|sek\w*|second[ie]\b|segundos?\b|secondes?\b|秒|초|ثوان|ثانية|सेकंड)"
+    r"(?:s\b|secs?\b|seconds?\b|sek\w*|second[ie]\b|segundos?\b|secondes?\b|秒|초|ثوان"
+    r"|ثاني[ةه]|सेकंड|сек\w*)"
 )
 _A_SECOND = r"(?:per|an?|/|each|every|pro|je|par|por|al)"
 # A text that ends right before the number, a text that begins right after it, and what the number then is.
@@ -82,8 +83,9 @@ _NEIGHBOURS: dict[NumberField, tuple[str, str, str]] = {
     ),
     "duration_seconds": (
         r"(?:duration|length|lasting|dauer|dur\u00e9e|duraci\u00f3n)[\s:=#(-]{0,3}(?:of |is )?",
-        r"(?:s|sec[a-z]*|ms|millisec[a-z]*|m|min[a-z]*|h|hrs?|hours?|分[钟鐘]?)",
-        r"\s*-?\s*(?:s\b|secs?\b|seconds?\b|sek|segund|second[ie]|秒|초|ثان|ثوا|सेकंड)",
+        r"(?:s|sec[a-z]*|ms|millisec[a-z]*|m|min[a-z]*|h|hrs?|hours?|分[钟鐘]?|[秒초] ?[半반]|ثاني.*"
+        r"|دقيق.*|(?:сек|мин)\w*)",
+        r"\s*-?\s*(?:s\b|secs?\b|seconds?\b|sek|segund|second[ie]|秒|초|ثان|ثوا|सेकंड|сек)",
     ),
     "fps": (
         r"(?:fps|frame ?rate|frames per second)[\s:=#(-]{0,3}(?:of |is |at )?",
@@ -110,11 +112,11 @@ _NEIGHBOURS: dict[NumberField, tuple[str, str, str]] = {
     ),
     "num_outputs": (
         r"(?:outputs|images|pictures|versions|num_outputs)[\s:=#-]{1,3}",
-        "",
+        r"(?:صور|نسخ|لوح|لقط|رسم|كليب|فيديو|مقطع|تصميم)\w*",
         r"\s*(?:[\w-]+ ){0,2}(?:images?|pictures?|pics|photos?|versions?|variations?"
         r"|variants?|options?|outputs?"
         r"|copies|clips?|videos?|takes|results?|samples?|alternatives?|drawings?|bilder"
-        r"|im\u00e1genes|张|枚|本|장)",
+        r"|im\u00e1genes|张|枚|本|장|صور|نسخ|картин|изображ|вариант|верси)",
     ),
 }
 _FITS = {

@@ -51,7 +51,10 @@ _SCALED: tuple[tuple[re.Pattern[str], Decimal], ...] = tuple(
     (re.compile(rf"[ -]?(?:{unit})(?!\s?[=:]| \d)", re.IGNORECASE), factor)
     for unit, factor in (
         (r"ms\b|millisecond[a-z]*", Decimal("0.001")),
-        (r"m\b|min[a-z]*|分[钟鐘]?", Decimal(60)),
+        (
+            r"m\b|min[a-z]*|分(?![割解辨之布])[钟鐘]?|분(?![할위의])|мин|دقيق[ةه]|دقا[ئي]ق",
+            Decimal(60),
+        ),
         (r"h\b|hrs?\b|hours?\b|hour", Decimal(3600)),
     )
 )

@@ -120,9 +120,10 @@ def _joins(piece: str) -> bool:
 
 def _resolutions(text: str) -> Said:
     found: dict[str, tuple[Place, ...]] = {}
+    digits = re.sub(r"\d", lambda digit: str(int(digit.group())), text)
     for pattern, name in RESOLUTIONS:
-        for match in pattern.finditer(text):
-            value = name or f"{int(match.group(1))}p"
+        for match in pattern.finditer(digits):
+            value = name or f"{next(filter(None, match.groups()))}p"
             found[value] = (*found.get(value, ()), _words(match))
     return found
 
