@@ -1,11 +1,11 @@
 """Image pipelines of diffusers as the library uses them: what is called with which arguments; it knows no files.
 
-Each class of pipeline has its own signature, so each has a protocol of its own here.
+Each class of pipeline has its own signature, so each has a protocol of its own here, with what only it takes.
 """
 
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypedDict, Unpack
 
 from unison_agent.pipelines.vace import StepCallback
 
@@ -26,22 +26,41 @@ class Images(Protocol):
     images: "NDArray[np.float32]"
 
 
+class Arguments(TypedDict):
+    """What every class is called with."""
+
+    prompt: str
+    width: int
+    height: int
+    num_inference_steps: int
+    generator: "torch.Generator"
+    output_type: str
+    callback_on_step_end: StepCallback
+
+
+class Guided(Arguments):
+    """The same with guidance by its usual name."""
+
+    guidance_scale: float
+
+
+class SdxlArguments(Guided):
+    """What the classes of SDXL have in common."""
+
+    negative_prompt: str | None
+
+
+class QwenArguments(Arguments):
+    """What the classes of Qwen-Image have in common; without a negative prompt they do not guide at all."""
+
+    negative_prompt: str
+    true_cfg_scale: float
+
+
 class SdxlPipe(Protocol):
     """StableDiffusionXLPipeline."""
 
-    def __call__(
-        self,
-        *,
-        prompt: str,
-        negative_prompt: str | None,
-        width: int,
-        height: int,
-        num_inference_steps: int,
-        guidance_scale: float,
-        generator: "torch.Generator",
-        output_type: str,
-        callback_on_step_end: StepCallback,
-    ) -> Images:
+    def __call__(self, **common: Unpack[SdxlArguments]) -> Images:
         """Run the denoising loop."""
         ...
 
@@ -52,18 +71,10 @@ class SdxlInpaintPipe(Protocol):
     def __call__(
         self,
         *,
-        prompt: str,
-        negative_prompt: str | None,
         image: "Picture",
         mask_image: "Picture",
         strength: float,
-        width: int,
-        height: int,
-        num_inference_steps: int,
-        guidance_scale: float,
-        generator: "torch.Generator",
-        output_type: str,
-        callback_on_step_end: StepCallback,
+        **common: Unpack[SdxlArguments],
     ) -> Images:
         """Run the denoising loop."""
         ...
@@ -75,17 +86,9 @@ class SdxlControlNetPipe(Protocol):
     def __call__(
         self,
         *,
-        prompt: str,
-        negative_prompt: str | None,
         image: "Picture",
         controlnet_conditioning_scale: float,
-        width: int,
-        height: int,
-        num_inference_steps: int,
-        guidance_scale: float,
-        generator: "torch.Generator",
-        output_type: str,
-        callback_on_step_end: StepCallback,
+        **common: Unpack[SdxlArguments],
     ) -> Images:
         """Run the denoising loop."""
         ...
@@ -94,18 +97,7 @@ class SdxlControlNetPipe(Protocol):
 class FluxPipe(Protocol):
     """FluxPipeline."""
 
-    def __call__(
-        self,
-        *,
-        prompt: str,
-        width: int,
-        height: int,
-        num_inference_steps: int,
-        guidance_scale: float,
-        generator: "torch.Generator",
-        output_type: str,
-        callback_on_step_end: StepCallback,
-    ) -> Images:
+    def __call__(self, **common: Unpack[Guided]) -> Images:
         """Run the denoising loop."""
         ...
 
@@ -117,36 +109,17 @@ class FluxKontextPipe(Protocol):
         self,
         *,
         image: "Picture",
-        prompt: str,
-        width: int,
-        height: int,
         max_area: int,
-        num_inference_steps: int,
-        guidance_scale: float,
-        generator: "torch.Generator",
-        output_type: str,
-        callback_on_step_end: StepCallback,
+        **common: Unpack[Guided],
     ) -> Images:
         """Run the denoising loop."""
         ...
 
 
 class QwenImagePipe(Protocol):
-    """QwenImagePipeline; without a negative prompt it does not guide at all."""
+    """QwenImagePipeline."""
 
-    def __call__(
-        self,
-        *,
-        prompt: str,
-        negative_prompt: str,
-        width: int,
-        height: int,
-        num_inference_steps: int,
-        true_cfg_scale: float,
-        generator: "torch.Generator",
-        output_type: str,
-        callback_on_step_end: StepCallback,
-    ) -> Images:
+    def __call__(self, **common: Unpack[QwenArguments]) -> Images:
         """Run the denoising loop."""
         ...
 
@@ -158,15 +131,7 @@ class QwenImageEditPipe(Protocol):
         self,
         *,
         image: "Picture",
-        prompt: str,
-        negative_prompt: str,
-        width: int,
-        height: int,
-        num_inference_steps: int,
-        true_cfg_scale: float,
-        generator: "torch.Generator",
-        output_type: str,
-        callback_on_step_end: StepCallback,
+        **common: Unpack[QwenArguments],
     ) -> Images:
         """Run the denoising loop."""
         ...
