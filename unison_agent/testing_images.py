@@ -17,6 +17,7 @@ from unison_agent.testing_parts import (
 )
 
 _WIDTH = 32  # of each text encoder
+_SDXL_LAYERS = 8  # of the denoiser, with attention to words: two a block with attention, of which there are four
 
 
 def save_tiny_sdxl(folder: Path) -> Path:
@@ -76,6 +77,43 @@ def save_tiny_sdxl_controlnet(folder: Path, *, seed: int = 1) -> Path:
             if "controlnet_" in name:  # zero until trained
                 torch.nn.init.normal_(weight, std=0.3)
     return saved(net, folder)
+
+
+def save_tiny_ip_adapter(folder: Path) -> Path:
+    """Write an IP-Adapter for `save_tiny_sdxl` with its image encoder, in the files of h94/IP-Adapter.
+
+    Returns:
+        The folder; ``sdxl_models`` in it has ``ip-adapter_sdxl.safetensors`` and ``image_encoder``.
+    """
+    import torch
+    from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    place = folder / "sdxl_models"
+    width = 2 * _WIDTH  # of the words' tokens
+    config = CLIPVisionConfig(
+        hidden_size=_WIDTH,
+        intermediate_size=37,
+        projection_dim=_WIDTH,
+        num_attention_heads=4,
+        num_hidden_layers=2,
+        image_size=32,
+        patch_size=8,
+    )
+    with seeded(3):
+        saved(CLIPVisionModelWithProjection(config), place / "image_encoder")
+        weights = {
+            "image_proj.proj.weight": torch.randn(4 * width, _WIDTH),
+            "image_proj.proj.bias": torch.zeros(4 * width),
+            "image_proj.norm.weight": torch.ones(width),
+            "image_proj.norm.bias": torch.zeros(width),
+        }
+        # Of each layer that reads words; those that read pixels alone have the even numbers.
+        for number in range(1, 2 * _SDXL_LAYERS, 2):
+            for name in ("to_k_ip", "to_v_ip"):
+                weights[f"ip_adapter.{number}.{name}.weight"] = torch.randn(64, width)
+    save_file(weights, place / "ip-adapter_sdxl.safetensors")
+    return folder
 
 
 def _sdxl_blocks() -> dict[str, Any]:

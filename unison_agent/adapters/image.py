@@ -104,21 +104,9 @@ def _denoise(
     progress: Progress,
 ) -> NDArray[np.uint8]:
     """Return one picture, uint8 [1, height, width, 3]."""
-    import torch
-
     report = StepReport(progress, granted.steps, granted.num_outputs, index)
     report.start()
-    values = Sampling(
-        prompt=call.prompt,
-        negative_prompt=call.negative_prompt,
-        width=granted.width,
-        height=granted.height,
-        steps=granted.steps,
-        guidance_scale=granted.guidance_scale,
-        # On the CPU, so that a seed gives the same noise on every device.
-        generator=torch.Generator("cpu").manual_seed(granted.seed + index),
-        report=report,
-    )
+    values = Sampling.of(call, granted, index, report)
     with running(loaded.pipe, report, loaded.name, smaller="Ask for a smaller size."):
         output = draw(loaded, inputs, values)
     return as_pixels(output.images, (1, granted.height, granted.width, 3), loaded.name)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from unison_agent.errors import GenerationError
+from unison_agent.tasks import Generation, GrantedImage, GrantedVideo
 
 if TYPE_CHECKING:
     import torch
@@ -56,12 +57,37 @@ class Sampling:
     generator: "torch.Generator"
     report: "StepCallback"
 
+    @classmethod
+    def of(
+        cls,
+        call: Generation,
+        granted: GrantedImage | GrantedVideo,
+        index: int,
+        report: "StepCallback",
+    ) -> "Sampling":
+        """Return those of output `index`, from 0, of a call."""
+        import torch
+
+        return cls(
+            prompt=call.prompt,
+            negative_prompt=call.negative_prompt,
+            width=granted.width,
+            height=granted.height,
+            steps=granted.steps,
+            guidance_scale=granted.guidance_scale,
+            # On the CPU, so that a seed gives the same noise on every device.
+            generator=torch.Generator("cpu").manual_seed(granted.seed + index),
+            report=report,
+        )
+
 
 def draw(loaded: "LoadedImagePipeline", inputs: "ImageInputs", values: Sampling) -> "Images":
     """Run a pipeline once, for one picture."""
     match loaded.kind:
         case "StableDiffusionXLPipeline":
-            return cast("SdxlPipe", loaded.pipe)(**_sdxl(values))
+            # A list for the one adapter there is.
+            shown = [list(inputs.references)] if inputs.references else None
+            return cast("SdxlPipe", loaded.pipe)(ip_adapter_image=shown, **_sdxl(values))
         case "StableDiffusionXLInpaintPipeline":
             return cast("SdxlInpaintPipe", loaded.pipe)(
                 image=_needed(inputs.image, loaded),
@@ -76,12 +102,12 @@ def draw(loaded: "LoadedImagePipeline", inputs: "ImageInputs", values: Sampling)
                 **_sdxl(values),
             )
         case "FluxPipeline":
-            return cast("FluxPipe", loaded.pipe)(**_guided(values))
+            return cast("FluxPipe", loaded.pipe)(**guided(values))
         case "FluxKontextPipeline":
             return cast("FluxKontextPipe", loaded.pipe)(
                 image=_needed(inputs.image, loaded),
                 max_area=values.width * values.height,
-                **_guided(values),
+                **guided(values),
             )
         case "QwenImagePipeline":
             return cast("QwenImagePipe", loaded.pipe)(**_qwen(values))
@@ -104,12 +130,13 @@ def arguments(values: Sampling) -> "Arguments":
     }
 
 
-def _guided(values: Sampling) -> "Guided":
+def guided(values: Sampling) -> "Guided":
+    """Return the same with guidance by its usual name."""
     return {**arguments(values), "guidance_scale": values.guidance_scale}
 
 
 def _sdxl(values: Sampling) -> "SdxlArguments":
-    return {**_guided(values), "negative_prompt": values.negative_prompt}
+    return {**guided(values), "negative_prompt": values.negative_prompt}
 
 
 def _qwen(values: Sampling) -> "QwenArguments":

@@ -58,9 +58,11 @@ class QwenArguments(Arguments):
 
 
 class SdxlPipe(Protocol):
-    """StableDiffusionXLPipeline."""
+    """StableDiffusionXLPipeline; with an IP-Adapter it needs references, without it takes none."""
 
-    def __call__(self, **common: Unpack[SdxlArguments]) -> Images:
+    def __call__(
+        self, *, ip_adapter_image: "list[list[Picture]] | None", **common: Unpack[SdxlArguments]
+    ) -> Images:
         """Run the denoising loop."""
         ...
 
@@ -145,10 +147,8 @@ class _ProcessorConfig(Protocol):
     vae_scale_factor: int
 
 
-class Shared(Protocol):
-    """What all of them have."""
-
-    image_processor: _ImageProcessor
+class Pipe(Protocol):
+    """What every pipeline has."""
 
     @property
     def components(self) -> "Mapping[str, object]":
@@ -162,6 +162,12 @@ class Shared(Protocol):
     def maybe_free_model_hooks(self) -> None:
         """Bring offloaded models back to rest."""
         ...
+
+
+class Shared(Pipe, Protocol):
+    """What all of images have."""
+
+    image_processor: _ImageProcessor
 
 
 @dataclass(frozen=True, slots=True)
