@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from unison_agent import Unison
@@ -30,6 +31,7 @@ from unison_agent.result import Result
 from unison_agent.tasks import TASK_CALL, Attachment, Plan, Request, TaskCall
 from unison_agent.testing_images import (
     save_tiny_flux,
+    save_tiny_ip_adapter,
     save_tiny_qwen_image,
     save_tiny_qwen_image_edit,
     save_tiny_sdxl,
@@ -41,6 +43,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 TOOLS = Path(__file__).parents[1] / "tools"
 SIDE = 32
+REFERENCES = "image_reference_generation"
 
 
 def tiny(profile: str, places: Mapping[str, Path], folder: Path) -> Path:
@@ -72,6 +75,7 @@ def sdxl_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "diffusers/controlnet-depth-sdxl-1.0": save_tiny_sdxl_controlnet(
                 folder / "depth", seed=2
             ),
+            "h94/IP-Adapter": save_tiny_ip_adapter(folder / "adapter"),
         },
         folder,
     )
@@ -98,6 +102,20 @@ def run(unison: Unison, task: str, *media: PIL.Image.Image, **fields: object) ->
 def plan(call: TaskCall, media: MediaSet) -> Plan:
     attachments = tuple(Attachment(handle=handle, kind=kind) for handle, kind in media.attachments)
     return Plan(request=Request(text="a red star", attachments=attachments), steps=(call,))
+
+
+def weights(model: object) -> dict[str, object]:
+    assert isinstance(model, torch.nn.Module)
+    return dict(model.named_parameters())
+
+
+def changed(pack: Path, folder: Path, old: str, new: str) -> Unison:
+    """Open a pack with something replaced in it."""
+    text = pack.read_text("utf-8")
+    assert old in text
+    path = folder / "changed.toml"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    return Unison.from_pretrained(path, device="cpu")
 
 
 def pixels(result: Result, index: int = 0) -> NDArray[np.uint8]:
@@ -183,6 +201,41 @@ def test_sdxl_follows_each_control_by_its_own_controlnet(sdxl: Unison) -> None:
     assert (canny != depth).any()
 
 
+def test_sdxl_sees_each_reference_and_other_tasks_see_none(sdxl: Unison) -> None:
+    def shown(*references: PIL.Image.Image) -> NDArray[np.uint8]:
+        handles = tuple(f"image_{number}" for number in range(1, len(references) + 1))
+        fields = {"references": handles, "width": SIDE, "height": SIDE}
+        return pixels(run(sdxl, "image_reference_generation", *references, **fields))
+
+    plain = pixels(run(sdxl, "text_to_image"))
+    one, other, both = shown(scene(64)), shown(edges()), shown(scene(64), edges())
+    assert one.shape == (SIDE, SIDE, 3)
+    for made in (one, other, both):
+        assert (made != plain).any()
+    assert (one != other).any()
+    assert (one != both).any()
+    assert (shown(scene(64)) == one).all()
+    assert (pixels(run(sdxl, "text_to_image")) == plain).all()
+
+
+def test_the_scale_of_the_pack_is_how_much_references_count(
+    tmp_path: Path, sdxl: Unison, sdxl_pack: Path
+) -> None:
+    less = changed(sdxl_pack, tmp_path, "scale = 0.6", "scale = 0.01")
+    plain = pixels(run(sdxl, "text_to_image")).astype(int)
+    far, near = (
+        abs(pixels(run(unison, REFERENCES, scene(), references=("image_1",))) - plain).mean()
+        for unison in (sdxl, less)
+    )
+    assert 0 < near < far
+
+
+def test_more_references_than_the_pack_allows_are_refused_before_the_run(sdxl: Unison) -> None:
+    handles = tuple(f"image_{number}" for number in range(1, 6))
+    with pytest.raises(NegotiationError, match="5 references were given, sdxl takes at most 4"):
+        run(sdxl, REFERENCES, *[scene()] * 5, references=handles)
+
+
 def test_sdxl_makes_the_map_of_ordinary_footage(sdxl: Unison) -> None:
     photo = PIL.Image.effect_noise((64, 64), 60).convert("RGB").resize((SIDE, SIDE))
     photo.paste((200, 30, 30), (8, 8, 24, 24))
@@ -221,8 +274,25 @@ def test_the_classes_of_a_checkpoint_share_its_models(sdxl_pack: Path) -> None:
         assert one is inpaint.pipe.components[name]
         assert one is follow.pipe.components[name]
     assert draw.lock is inpaint.lock is follow.lock
-    assert store.get(tool.image_pipeline, "StableDiffusionXLPipeline") is draw
+    assert store.get(tool.image_pipeline, "StableDiffusionXLPipeline").pipe is draw.pipe
     assert (draw.size_multiple, follow.control_scale) == (2, 0.5)
+
+
+def test_the_adapter_has_a_denoiser_of_its_own_with_the_weights_of_the_others(
+    sdxl_pack: Path,
+) -> None:
+    from unison_agent.pipelines import ImagePipelineStore
+
+    spec = parse_pack(sdxl_pack.read_text("utf-8"), file="x").tools[1].image_pipeline
+    assert spec is not None
+    store = ImagePipelineStore(device="cpu")
+    see = store.get(spec, "StableDiffusionXLPipeline", spec.ip_adapter)
+    draw = store.get(spec, "StableDiffusionXLPipeline")
+    seen, drawn = (weights(one.pipe.components["unet"]) for one in (see, draw))
+    assert all(seen[name] is weight for name, weight in drawn.items())
+    assert any("to_k_ip" in name for name in seen.keys() - drawn.keys())
+    assert see.pipe.components["vae"] is draw.pipe.components["vae"]
+    assert draw.pipe.components["image_encoder"] is None
 
 
 def test_a_run_is_stopped_within_a_step_and_the_next_is_as_before(sdxl: Unison) -> None:
@@ -252,18 +322,13 @@ def test_tasks_of_clips_are_not_served(sdxl: Unison) -> None:
 
 
 def test_numbers_that_are_none_are_an_error(tmp_path: Path, sdxl_pack: Path) -> None:
-    import torch
     from diffusers import StableDiffusionXLPipeline  # pyright: ignore[reportPrivateImportUsage]
 
     pipe = StableDiffusionXLPipeline.from_pretrained(sdxl_pack.parent / "base")
     with torch.no_grad():
         pipe.vae.decoder.conv_out.bias.fill_(float("nan"))
     pipe.save_pretrained(tmp_path / "base")
-    text = sdxl_pack.read_text("utf-8").replace(
-        str(sdxl_pack.parent / "base"), str(tmp_path / "base")
-    )
-    (tmp_path / "broken.toml").write_text(text, encoding="utf-8")
-    broken = Unison.from_pretrained(tmp_path / "broken.toml", device="cpu")
+    broken = changed(sdxl_pack, tmp_path, str(sdxl_pack.parent / "base"), str(tmp_path / "base"))
     with pytest.raises(GenerationError, match="not numbers"):
         run(broken, "text_to_image")
 
@@ -271,20 +336,50 @@ def test_numbers_that_are_none_are_an_error(tmp_path: Path, sdxl_pack: Path) -> 
 def test_sides_that_the_pipeline_would_change_are_the_packs_mistake(
     tmp_path: Path, sdxl_pack: Path
 ) -> None:
-    text = sdxl_pack.read_text("utf-8").replace("multiple_of = 8", "multiple_of = 1")
-    (tmp_path / "odd.toml").write_text(text, encoding="utf-8")
-    odd = Unison.from_pretrained(tmp_path / "odd.toml", device="cpu")
+    odd = changed(sdxl_pack, tmp_path, "multiple_of = 8", "multiple_of = 1")
     with pytest.raises(GenerationError, match="multiples of 2, granted 33x32") as caught:
         run(odd, "text_to_image", width=33, height=32)
     assert caught.value.hint == "Set multiple_of = 2 in the tool pack."
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path, sdxl_pack: Path) -> None:
-    text = sdxl_pack.read_text("utf-8").replace(str(sdxl_pack.parent / "base"), "/nowhere")
-    (tmp_path / "lost.toml").write_text(text, encoding="utf-8")
-    lost = Unison.from_pretrained(tmp_path / "lost.toml", device="cpu")
+    lost = changed(sdxl_pack, tmp_path, str(sdxl_pack.parent / "base"), "/nowhere")
     with pytest.raises(WeightsError, match="no folder /nowhere"):
         run(lost, "text_to_image")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('file = "ip-adapter_sdxl', 'file = "lost', r"ip_adapter.file: there is no sdxl_models/lost"),
+        ('models/image_encoder"', 'models/lost"', r"ip_adapter.image_encoder: there is no sdxl_models/lost"),
+    ],
+)  # fmt: skip
+def test_a_missing_adapter_is_told_before_anything_is_loaded(
+    tmp_path: Path, sdxl_pack: Path, old: str, new: str, words: str
+) -> None:
+    lost = changed(sdxl_pack, tmp_path, old, new)
+    attached = MediaSet.of([Image.from_pil(scene())])
+    call = TASK_CALL.validate_python(
+        {"task": REFERENCES, "prompt": "a red star", "references": ("image_1",)}
+    )
+    events: list[ProgressEvent] = []
+    with pytest.raises(WeightsError, match=words):
+        lost.run(plan(call, attached), attached, progress=events.append)
+    assert events == []
+
+
+def test_a_file_that_is_no_adapter(tmp_path: Path, sdxl_pack: Path) -> None:
+    from safetensors.torch import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
+
+    good = sdxl_pack.parent / "adapter" / "sdxl_models"
+    weights = load_file(good / "ip-adapter_sdxl.safetensors")
+    del weights["ip_adapter.1.to_k_ip.weight"]
+    save_file(weights, good / "torn.safetensors")
+    torn = changed(sdxl_pack, tmp_path, "ip-adapter_sdxl.safetensors", "torn.safetensors")
+    with pytest.raises(WeightsError, match=r"torn\.safetensors could not be loaded as IP-Adapter"):
+        run(torn, REFERENCES, scene(), references=("image_1",))
+    assert pixels(run(torn, "text_to_image")).any()
 
 
 @pytest.mark.parametrize(
@@ -293,12 +388,19 @@ def test_a_folder_that_is_not_there(tmp_path: Path, sdxl_pack: Path) -> None:
         ('"StableDiffusionXLPipeline"', '"os.system"', "text_to_image", "os.system"),
         ('"StableDiffusionXLPipeline"', '"FluxPipeline"', "image_editing", "cannot share"),
         ('image_editing = "Stable', '#', "image_editing", "needs its class"),
-        ('"image_editing", ', '', "image_editing", "does not serve image_editing"),
+        ('"image_editing",', '', "image_editing", "does not serve image_editing"),
         ('revision = "main"\nvariant', 'variant', "revision", "goes with revision"),
         ('variant = "fp16"', 'path = "x"', "repo", "either repo or path"),
         ('variant = "fp16"', 'variant = "int4"', "variant", "fp16"),
         ('control_type = "depth"', 'control_type = "canny"', "controlnets[1].control_type", "two"),
         ('scale = 0.5   #', 'scale = 9 #', "controlnets[0].scale", "less than or equal"),
+        ('scale = 0.6', 'scale = 9', "ip_adapter.scale", "less than or equal"),
+        ('sdxl.safetensors"', 'sdxl.bin"', "ip_adapter.file", "match"),
+        ('file = "ip', 'name = "ip', "ip_adapter.file", "missing"),
+        ('subfolder = "sdxl', 'variant = "fp16"\nsubfolder = "sdxl', "ip_adapter.variant", "no such key"),
+        ('subfolder = "sdxl_models"', 'subfolder = "../secret"', "ip_adapter.subfolder", "match"),
+        (REFERENCES + ' = "Stable', '#', "ip_adapter", "goes with ip_adapter"),
+        (REFERENCES + ' = "StableDiffusionXL', REFERENCES + ' = "FluxKontext', REFERENCES, "cannot share"),
     ],
 )  # fmt: skip
 def test_bad_packs_name_the_key(old: str, new: str, key: str, words: str) -> None:
@@ -315,8 +417,9 @@ def test_bad_packs_name_the_key(old: str, new: str, key: str, words: str) -> Non
     ("old", "new", "key", "words"),
     [
         ('["canny", "depth"]', '["canny"]', "limits.control_types", "those of the controlnets"),
+        ('references = 4', '', "limits.references", "1 or more references, not 0"),
         ('adapter = "image"', 'adapter = "video"', "image_pipeline", "takes no image_pipeline"),
-        ('["text_to_image", ', '["text_to_video", ', "tasks", "does not serve text_to_video"),
+        ('"text_to_image",', '"text_to_video",', "tasks", "does not serve text_to_video"),
     ],
 )  # fmt: skip
 def test_bad_image_tools_name_the_key(old: str, new: str, key: str, words: str) -> None:
@@ -325,6 +428,23 @@ def test_bad_image_tools_name_the_key(old: str, new: str, key: str, words: str) 
         parse_pack(text.replace(old, new, 1), file="some.toml")
     assert caught.value.key == f"tools[1].{key}"
     assert words in caught.value.message
+
+
+def test_references_by_sdxl_need_an_adapter() -> None:
+    text = (TOOLS / "sdxl.toml").read_text(encoding="utf-8")
+    table = text[
+        text.index("[tools.image_pipeline.ip_adapter]") : text.index("[tools.defaults]\nwidth")
+    ]
+    with pytest.raises(PackError, match="goes with ip_adapter") as caught:
+        parse_pack(text.replace(table, ""), file="some.toml")
+    assert caught.value.key == "tools[1].image_pipeline.ip_adapter"
+
+
+def test_a_class_that_takes_one_reference_is_promised_no_more() -> None:
+    text = (TOOLS / "flux_kontext.toml").read_text(encoding="utf-8")
+    with pytest.raises(PackError, match="FluxKontextPipeline takes 1 reference, not 3") as caught:
+        parse_pack(text.replace("references = 1", "references = 3"), file="some.toml")
+    assert caught.value.key == "tools[1].limits.references"
 
 
 # --- FLUX Kontext ------------------------------------------------------------------------------------

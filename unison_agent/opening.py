@@ -8,12 +8,12 @@ from unison_agent.conversation import CHAT_HEAD, Heads, chat_head
 from unison_agent.custom.tool import CustomTool, check_names
 from unison_agent.errors import ToolError, WeightsError
 from unison_agent.hub_files import only_file, repo_folder
-from unison_agent.pipelines import ImagePipelineStore, PipelineStore
+from unison_agent.pipelines import ClipPipelineStore, ImagePipelineStore, PipelineStore
 from unison_agent.planning.instructions import BY_GRAMMAR, instructions
 from unison_agent.planning.planner import Calibration, Planner, Writer
 from unison_agent.planning.signal_planner import SignalPlanner, SignalVocabulary
 from unison_agent.progress import Progress
-from unison_agent.router import AnswerTool, GenerationTool, ImageTool, Lazy, Tool
+from unison_agent.router import AnswerTool, ClipTool, GenerationTool, ImageTool, Lazy, Tool
 from unison_agent.specs import ConnectorSpec, Pack
 from unison_agent.tasks import Plan, Request
 from unison_agent.weights import cache_dir
@@ -196,12 +196,15 @@ def open_tools(
         raise WeightsError(msg, hint="Name the file that training wrote.")
     pipelines = PipelineStore(device=device)
     image_pipelines = ImagePipelineStore(device=device)
+    clip_pipelines = ClipPipelineStore(device=device)
     shipped = weights_folder(pack.understanding)
     tools: list[Tool] = []
     for spec in pack.tools:
         match spec.adapter:
             case "answer":
                 tools.append(AnswerTool(spec, understanding))
+            case "clips":
+                tools.append(ClipTool(spec, pipelines=clip_pipelines))
             case "image":
                 tools.append(
                     ImageTool(spec, pipelines=image_pipelines, understanding=understanding)

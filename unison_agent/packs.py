@@ -136,7 +136,8 @@ def _sentence(error: "ErrorDetails") -> str:
         case "pack":
             return error["msg"]
         case _:
-            return f"{error['msg'].lower()}, got {error['input']!r}"
+            said = error["msg"]
+            return f"{said[:1].lower()}{said[1:]}, got {error['input']!r}"
 
 
 def _dotted(loc: Loc) -> str:

@@ -21,10 +21,17 @@ from unison_agent.model_specs import (
     UnderstandingSpec,
     wrong,
 )
-from unison_agent.pipeline_specs import AdapterName, ImagePipelineSpec, parts_of, serves
+from unison_agent.pipeline_specs import (
+    AdapterName,
+    ClipPipelineSpec,
+    ImagePipelineSpec,
+    parts_of,
+    serves,
+)
 from unison_agent.tasks import ControlType, Task, Wire
 
 __all__ = [
+    "ClipPipelineSpec",
     "ConnectorSpec",
     "Defaults",
     "Domain",
@@ -53,7 +60,7 @@ class Limits(Wire):
     max_area: Count = Field(description="Pixels of one frame.")
     refuse_side_above: Count = Field(default=16384, description="Asking for more is refused.")
     num_frames: Sides | None = Field(default=None, description="None: images only.")
-    frame_rule: Literal["any", "4n+1"] = "any"
+    frame_rule: Literal["any", "4n+1", "8n+1"] = "any"
     max_volume: Count | None = Field(default=None, description="Area times frames.")
     fps: tuple[float, float] | None = Field(default=None, description="Speeds a file may have.")
     native_fps: float | None = Field(default=None, gt=0, description="Speed of the motion.")
@@ -115,6 +122,8 @@ class Limits(Wire):
                 return range(least, most + 1)
             case "4n+1":
                 return range(least + (1 - least) % 4, most + 1, 4)
+            case "8n+1":
+                return range(least + (1 - least) % 8, most + 1, 8)
 
 
 def _multiples(pair: Sides, step: int) -> range:
@@ -193,6 +202,9 @@ class PreprocessSpec(Wire):
         return {kind: name for kind, name in named.items() if name is not None}
 
 
+_PARTS = ("pipeline", "image_pipeline", "clip_pipeline", "connector", "domain", "preprocess")
+
+
 class ToolSpec(Wire):
     """One tool: the tasks it serves, by which adapter, within which limits."""
 
@@ -201,6 +213,7 @@ class ToolSpec(Wire):
     adapter: AdapterName
     pipeline: PipelineSpec | None = None
     image_pipeline: ImagePipelineSpec | None = None
+    clip_pipeline: ClipPipelineSpec | None = None
     connector: ConnectorSpec | None = None
     defaults: Defaults
     limits: Limits | None = None
@@ -214,7 +227,7 @@ class ToolSpec(Wire):
             if not serves(self.adapter, task):
                 msg = f"adapter {self.adapter!r} does not serve {task}"
                 raise wrong(msg, "tasks")
-        for key in ("pipeline", "image_pipeline", "connector", "limits", "domain", "preprocess"):
+        for key in (*_PARTS, "limits"):
             if key not in (*needed, *others) and getattr(self, key) is not None:
                 msg = f"adapter {self.adapter!r} takes no {key}"
                 raise wrong(msg, key)
@@ -236,7 +249,13 @@ class ToolSpec(Wire):
         if self.limits is not None:
             self._defaults_within(self.limits)
             if self.image_pipeline is not None:
-                self.image_pipeline.check_serves(self.tasks, self.limits.control_types)
+                self.image_pipeline.check_serves(
+                    self.tasks, self.limits.control_types, self.limits.references
+                )
+            if self.clip_pipeline is not None:
+                self.clip_pipeline.check_serves(
+                    self.tasks, self.limits.frame_rule, self.limits.multiple_of
+                )
         return self
 
     def _defaults_within(self, limits: Limits) -> None:

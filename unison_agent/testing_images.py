@@ -4,12 +4,20 @@ Name the folder as `path` in the `image_pipeline` of a tool pack.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from transformers import CLIPTokenizer
+from unison_agent.testing_parts import (
+    clip_config,
+    clip_tokenizer,
+    image_vae,
+    saved,
+    seeded,
+    t5_encoder,
+    t5_tokenizer,
+)
 
 _WIDTH = 32  # of each text encoder
+_SDXL_LAYERS = 8  # of the denoiser, with attention to words: two a block with attention, of which there are four
 
 
 def save_tiny_sdxl(folder: Path) -> Path:
@@ -18,39 +26,18 @@ def save_tiny_sdxl(folder: Path) -> Path:
     Returns:
         The folder.
     """
-    import torch
     from diffusers import (
-        AutoencoderKL,  # pyright: ignore[reportPrivateImportUsage]
         EulerDiscreteScheduler,  # pyright: ignore[reportPrivateImportUsage]
         StableDiffusionXLPipeline,  # pyright: ignore[reportPrivateImportUsage]
         UNet2DConditionModel,  # pyright: ignore[reportPrivateImportUsage]
     )
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-    tokenizer = _clip_tokenizer()
-    config = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=_WIDTH,
-        intermediate_size=37,
-        projection_dim=_WIDTH,
-        num_attention_heads=4,
-        num_hidden_layers=2,
-        bos_token_id=0,
-        eos_token_id=1,
-        pad_token_id=1,
-    )
-    with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType]
-        torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
+    tokenizer = clip_tokenizer()
+    config = clip_config(tokenizer, _WIDTH)
+    with seeded():
         pipe = StableDiffusionXLPipeline(
-            vae=AutoencoderKL(
-                block_out_channels=(16, 32),  # pyright: ignore[reportArgumentType]
-                down_block_types=("DownEncoderBlock2D",) * 2,  # pyright: ignore[reportArgumentType]
-                up_block_types=("UpDecoderBlock2D",) * 2,  # pyright: ignore[reportArgumentType]
-                layers_per_block=1,
-                latent_channels=4,
-                norm_num_groups=8,
-                sample_size=64,
-            ),
+            vae=image_vae((16, 32), norm_num_groups=8, sample_size=64),
             text_encoder=CLIPTextModel(config),
             text_encoder_2=CLIPTextModelWithProjection(config),
             tokenizer=tokenizer,
@@ -67,8 +54,7 @@ def save_tiny_sdxl(folder: Path) -> Path:
                 timestep_spacing="leading",
             ),
         )  # fmt: skip
-    pipe.save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
-    return folder
+    return saved(pipe, folder)
 
 
 def save_tiny_sdxl_controlnet(folder: Path, *, seed: int = 1) -> Path:
@@ -80,8 +66,7 @@ def save_tiny_sdxl_controlnet(folder: Path, *, seed: int = 1) -> Path:
     import torch
     from diffusers import ControlNetModel  # pyright: ignore[reportPrivateImportUsage]
 
-    with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType]
-        torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
+    with seeded(seed):
         net = ControlNetModel(
             layers_per_block=1,
             in_channels=4,
@@ -91,7 +76,43 @@ def save_tiny_sdxl_controlnet(folder: Path, *, seed: int = 1) -> Path:
         for name, weight in net.named_parameters():
             if "controlnet_" in name:  # zero until trained
                 torch.nn.init.normal_(weight, std=0.3)
-    net.save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
+    return saved(net, folder)
+
+
+def save_tiny_ip_adapter(folder: Path) -> Path:
+    """Write an IP-Adapter for `save_tiny_sdxl` with its image encoder, in the files of h94/IP-Adapter.
+
+    Returns:
+        The folder; ``sdxl_models`` in it has ``ip-adapter_sdxl.safetensors`` and ``image_encoder``.
+    """
+    import torch
+    from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    place = folder / "sdxl_models"
+    width = 2 * _WIDTH  # of the words' tokens
+    config = CLIPVisionConfig(
+        hidden_size=_WIDTH,
+        intermediate_size=37,
+        projection_dim=_WIDTH,
+        num_attention_heads=4,
+        num_hidden_layers=2,
+        image_size=32,
+        patch_size=8,
+    )
+    with seeded(3):
+        saved(CLIPVisionModelWithProjection(config), place / "image_encoder")
+        weights = {
+            "image_proj.proj.weight": torch.randn(4 * width, _WIDTH),
+            "image_proj.proj.bias": torch.zeros(4 * width),
+            "image_proj.norm.weight": torch.ones(width),
+            "image_proj.norm.bias": torch.zeros(width),
+        }
+        # Of each layer that reads words; those that read pixels alone have the even numbers.
+        for number in range(1, 2 * _SDXL_LAYERS, 2):
+            for name in ("to_k_ip", "to_v_ip"):
+                weights[f"ip_adapter.{number}.{name}.weight"] = torch.randn(64, width)
+    save_file(weights, place / "ip-adapter_sdxl.safetensors")
     return folder
 
 
@@ -110,45 +131,25 @@ def _sdxl_blocks() -> dict[str, Any]:
     }
 
 
-def _clip_tokenizer() -> "CLIPTokenizer":
-    from tokenizers import pre_tokenizers
-    from transformers import CLIPTokenizer
-
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    special = ["<|startoftext|>", "<|endoftext|>"]
-    pieces = [*special, *letters, *(f"{letter}</w>" for letter in letters)]
-    vocabulary = {piece: place for place, piece in enumerate(pieces)}
-    return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=77)
-
-
 def save_tiny_flux(folder: Path) -> Path:
     """Write a FluxKontextPipeline whose latents are an eighth of a side; sides must be multiples of 16.
 
     Returns:
         The folder.
     """
-    import torch
     from diffusers import (
-        AutoencoderKL,  # pyright: ignore[reportPrivateImportUsage]
         FlowMatchEulerDiscreteScheduler,  # pyright: ignore[reportPrivateImportUsage]
         FluxKontextPipeline,  # pyright: ignore[reportPrivateImportUsage]
         FluxTransformer2DModel,  # pyright: ignore[reportPrivateImportUsage]
     )
-    from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel, T5Tokenizer
+    from transformers import CLIPTextModel
 
-    clip = _clip_tokenizer()
-    pieces = ["<pad>", "</s>", "<unk>", "\u2581", *"abcdefghijklmnopqrstuvwxyz"]
-    t5 = T5Tokenizer(vocab=[(piece, -1.0) for piece in pieces], extra_ids=0)
-    with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType]
-        torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
+    clip = clip_tokenizer()
+    with seeded():
         pipe = FluxKontextPipeline(
             scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
-            vae=AutoencoderKL(
-                block_out_channels=(4, 4, 8, 8),  # pyright: ignore[reportArgumentType]
-                down_block_types=("DownEncoderBlock2D",) * 4,  # pyright: ignore[reportArgumentType]
-                up_block_types=("UpDecoderBlock2D",) * 4,  # pyright: ignore[reportArgumentType]
-                layers_per_block=1,
-                latent_channels=4,
+            vae=image_vae(
+                (4, 4, 8, 8),
                 norm_num_groups=4,
                 use_quant_conv=False,
                 use_post_quant_conv=False,
@@ -156,25 +157,10 @@ def save_tiny_flux(folder: Path) -> Path:
                 shift_factor=0.1,
                 scaling_factor=0.4,
             ),
-            text_encoder=CLIPTextModel(
-                CLIPTextConfig(
-                    vocab_size=len(clip),
-                    hidden_size=_WIDTH,
-                    intermediate_size=37,
-                    num_attention_heads=4,
-                    num_hidden_layers=2,
-                    bos_token_id=0,
-                    eos_token_id=1,
-                    pad_token_id=1,
-                )
-            ),
+            text_encoder=CLIPTextModel(clip_config(clip, _WIDTH)),
             tokenizer=clip,
-            text_encoder_2=T5EncoderModel(
-                T5Config(
-                    vocab_size=len(t5), d_model=_WIDTH, d_kv=8, d_ff=37, num_layers=1, num_heads=4
-                )
-            ),
-            tokenizer_2=t5,
+            text_encoder_2=t5_encoder(_WIDTH),
+            tokenizer_2=t5_tokenizer(),
             transformer=FluxTransformer2DModel(
                 patch_size=1,
                 in_channels=16,
@@ -188,8 +174,7 @@ def save_tiny_flux(folder: Path) -> Path:
                 axes_dims_rope=(4, 4, 8),
             ),
         )
-    pipe.save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
-    return folder
+    return saved(pipe, folder)
 
 
 def save_tiny_qwen_image(folder: Path) -> Path:
@@ -201,8 +186,7 @@ def save_tiny_qwen_image(folder: Path) -> Path:
     from diffusers import QwenImagePipeline  # pyright: ignore[reportPrivateImportUsage]
 
     pipe = QwenImagePipeline(**_qwen_parts())
-    pipe.save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
-    return folder
+    return saved(pipe, folder)
 
 
 def save_tiny_qwen_image_edit(folder: Path) -> Path:
@@ -220,12 +204,10 @@ def save_tiny_qwen_image_edit(folder: Path) -> Path:
         Qwen2VLImageProcessor(size=size), parts["tokenizer"], Qwen2VLVideoProcessor()
     )
     pipe = QwenImageEditPipeline(processor=processor, **parts)
-    pipe.save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
-    return folder
+    return saved(pipe, folder)
 
 
 def _qwen_parts() -> dict[str, Any]:
-    import torch
     from diffusers import (
         AutoencoderKLQwenImage,  # pyright: ignore[reportPrivateImportUsage]
         FlowMatchEulerDiscreteScheduler,  # pyright: ignore[reportPrivateImportUsage]
@@ -271,8 +253,7 @@ def _qwen_parts() -> dict[str, Any]:
         vision_start_token_id=vocabulary["<|vision_start|>"],
         vision_end_token_id=vocabulary["<|vision_end|>"],
     )
-    with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType]
-        torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
+    with seeded():
         return {
             "scheduler": FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
             "vae": AutoencoderKLQwenImage(

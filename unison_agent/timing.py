@@ -49,7 +49,7 @@ def fits_duration(num_frames: int, fps: float, seconds: float, limits: Limits) -
 
 
 def seconds_of(num_frames: int, fps: float, limits: Limits) -> float:
-    """Return how long so many frames last: with the rule 4n+1 the first stands at 0 seconds."""
+    """Return how long so many frames last: with a rule such as 4n+1 the first stands at 0 seconds."""
     return round((num_frames - _first(limits)) / fps, 3)
 
 
@@ -58,7 +58,7 @@ def _frames_of(seconds: float, fps: float, limits: Limits) -> int:
 
 
 def _first(limits: Limits) -> int:
-    return 1 if limits.frame_rule == "4n+1" else 0
+    return 0 if limits.frame_rule == "any" else 1
 
 
 def _nearest(ideal: int, allowed: list[int]) -> int:

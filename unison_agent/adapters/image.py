@@ -14,8 +14,9 @@ from unison_agent.adapters import Output, frames
 from unison_agent.adapters.edit_masks import MaskFinder
 from unison_agent.adapters.image_calls import NO_NEGATIVE, Sampling, draw
 from unison_agent.adapters.image_inputs import ImageInputs, image_inputs
-from unison_agent.adapters.step_report import PIPELINE_ERRORS, StepReport
-from unison_agent.errors import GenerationError, RequestError, UnisonError
+from unison_agent.adapters.running import as_pixels, running
+from unison_agent.adapters.step_report import StepReport
+from unison_agent.errors import GenerationError, RequestError
 from unison_agent.media import Image, MediaSet, Medium
 from unison_agent.pipeline_specs import ImageClass, family_of
 from unison_agent.progress import Progress, ProgressEvent
@@ -103,44 +104,9 @@ def _denoise(
     progress: Progress,
 ) -> NDArray[np.uint8]:
     """Return one picture, uint8 [1, height, width, 3]."""
-    import torch
-
     report = StepReport(progress, granted.steps, granted.num_outputs, index)
     report.start()
-    values = Sampling(
-        prompt=call.prompt,
-        negative_prompt=call.negative_prompt,
-        width=granted.width,
-        height=granted.height,
-        steps=granted.steps,
-        guidance_scale=granted.guidance_scale,
-        # On the CPU, so that a seed gives the same noise on every device.
-        generator=torch.Generator("cpu").manual_seed(granted.seed + index),
-        report=report,
-    )
-    finished = False
-    try:
+    values = Sampling.of(call, granted, index, report)
+    with running(loaded.pipe, report, loaded.name, smaller="Ask for a smaller size."):
         output = draw(loaded, inputs, values)
-        finished = True
-    except PIPELINE_ERRORS as error:
-        if error is report.stopped or isinstance(error, UnisonError):
-            raise
-        msg = f"{loaded.name} failed: {type(error).__name__}: {str(error).rstrip('.')}."
-        hint = "Ask for a smaller size." if "memory" in str(error) else None
-        raise GenerationError(msg, hint=hint) from error
-    finally:
-        if not finished:
-            loaded.pipe.maybe_free_model_hooks()
-    return _checked(output.images, granted, loaded.name)
-
-
-def _checked(made: object, granted: GrantedImage, name: str) -> NDArray[np.uint8]:
-    """Return the pipeline's picture as uint8 [1, height, width, 3]."""
-    values = np.asarray(made, dtype=np.float32)
-    expected = (1, granted.height, granted.width, 3)
-    if values.shape != expected:
-        raise GenerationError(f"{name} made an array of shape {values.shape}, expected {expected}.")
-    if not np.isfinite(values).all():
-        msg = f"{name} made values that are not numbers."
-        raise GenerationError(msg, hint="Try another dtype in the tool pack, or less guidance.")
-    return (values.clip(0, 1) * 255).round().astype(np.uint8)
+    return as_pixels(output.images, (1, granted.height, granted.width, 3), loaded.name)

@@ -29,11 +29,13 @@ class ImageInputs:
         image: What is changed, followed or shown, RGB; None where words are all.
         mask: L, 0 or 255, at the granted size: white is what may change. With one, the black part of `image`,
             which is at that size too, comes out as it went in, to the pixel.
+        references: RGB, of any size; what an IP-Adapter sees.
         notes: What the user should know, in sentences.
     """
 
     image: PIL.Image.Image | None = None
     mask: PIL.Image.Image | None = None
+    references: tuple[PIL.Image.Image, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -66,9 +68,11 @@ def image_inputs(
             if call.mask is None and kind != "StableDiffusionXLInpaintPipeline":
                 return ImageInputs(source, notes=(WHOLE,))
             (mask,), notes = edit_masks(call, (source,), media, find_mask)
-            return ImageInputs(source, mask, notes)
+            return ImageInputs(source, mask, notes=notes)
         case ImageControllableGeneration():
             return ImageInputs(frames.picture(media.image(call.control), size))
+        case ImageReferenceGeneration() if kind == "StableDiffusionXLPipeline":
+            return ImageInputs(references=tuple(media.image(h).rgb() for h in call.references))
         case ImageReferenceGeneration():
             if len(call.references) != 1:
                 msg = f"{len(call.references)} references were given, {kind} takes 1."

@@ -11,13 +11,10 @@ from numpy.typing import NDArray
 from unison_agent.adapters import Output, frames
 from unison_agent.adapters.edit_masks import MaskFinder
 from unison_agent.adapters.prompts import Prompt, prompt_of
+from unison_agent.adapters.running import as_pixels, failed, running
 from unison_agent.adapters.step_report import PIPELINE_ERRORS, StepReport
 from unison_agent.adapters.vace_inputs import VaceInputs, check_inputs, vace_inputs
-from unison_agent.errors import (
-    GenerationError,
-    RequestError,
-    UnisonError,
-)
+from unison_agent.errors import RequestError, UnisonError
 from unison_agent.media import Image, MediaSet, Medium, Video
 from unison_agent.progress import Progress, ProgressEvent
 from unison_agent.tasks import (
@@ -43,6 +40,7 @@ __all__ = [
 ]
 
 NO_CONNECTOR = "No connector: the pipeline's own text encoder read the prompt and saw no media."
+_SMALLER = "Ask for a smaller size or fewer frames."
 
 
 class WanVaceAdapter:
@@ -100,12 +98,7 @@ class WanVaceAdapter:
         except PIPELINE_ERRORS as error:
             if isinstance(error, UnisonError):
                 raise
-            raise self._failed(error) from error
-
-    def _failed(self, error: Exception) -> GenerationError:
-        msg = f"{self._pipeline.name} failed: {type(error).__name__}: {str(error).rstrip('.')}."
-        hint = "Ask for a smaller size or fewer frames." if "memory" in str(error) else None
-        return GenerationError(msg, hint=hint)
+            raise failed(self._pipeline.name, error, smaller=_SMALLER) from error
 
     def _denoise(
         self,
@@ -120,8 +113,7 @@ class WanVaceAdapter:
         report = StepReport(progress, granted.steps, granted.num_outputs, index)
         report.start()
         pipe, temporal = self._pipeline.pipe, self._pipeline.vae_temporal
-        finished = False
-        try:
+        with running(pipe, report, self._pipeline.name, smaller=_SMALLER):
             output = pipe(
                 prompt=prompt.text,
                 negative_prompt=prompt.negative_text,
@@ -143,27 +135,12 @@ class WanVaceAdapter:
                 output_type="np",
                 callback_on_step_end=report,
             )
-            finished = True
-        except PIPELINE_ERRORS as error:
-            if error is report.stopped or isinstance(error, UnisonError):
-                raise
-            raise self._failed(error) from error
-        finally:
-            if not finished:
-                pipe.maybe_free_model_hooks()
         return _checked(output.frames, inputs, self._pipeline.name)
 
 
 def _checked(made: object, inputs: VaceInputs, name: str) -> NDArray[np.uint8]:
     """Return the pipeline's frames as uint8 [num_frames, height, width, 3]."""
-    values = np.asarray(made, dtype=np.float32)
-    expected = (1, inputs.num_frames, inputs.height, inputs.width, 3)
-    if values.shape != expected:
-        raise GenerationError(f"{name} made an array of shape {values.shape}, expected {expected}.")
-    if not np.isfinite(values).all():
-        msg = f"{name} made values that are not numbers."
-        raise GenerationError(msg, hint="Try dtype = 'float32' in the tool pack, or less guidance.")
-    return (values[0].clip(0, 1) * 255).round().astype(np.uint8)
+    return as_pixels(made, (1, inputs.num_frames, inputs.height, inputs.width, 3), name)[0]
 
 
 def _medium(pixels: NDArray[np.uint8], granted: GrantedImage | GrantedVideo) -> Medium:

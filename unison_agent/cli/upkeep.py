@@ -58,7 +58,11 @@ def pull(
         path = fetch(bars, force=force)
     stdout().print(f"[bold green]ready[/] {escape(str(path))}")
     for repo in sorted(
-        {models.repo for tool in pack.tools if (models := tool.image_pipeline) and models.repo}
+        {
+            models.repo
+            for tool in pack.tools
+            if (models := tool.image_pipeline or tool.clip_pipeline) and models.repo
+        }
     ):
         note = "comes from the hub when first used; set HF_HOME to choose where it goes."
         stdout().print(f"{escape(repo)} {note}")

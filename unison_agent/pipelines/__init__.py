@@ -1,5 +1,6 @@
 """Pipelines of diffusers: loaded once, checked, and lent to one run at a time."""
 
+from unison_agent.pipelines.clips import ClipPipelineStore, LoadedClipPipeline
 from unison_agent.pipelines.image import LoadedImagePipeline
 from unison_agent.pipelines.image_store import ImagePipelineStore
 from unison_agent.pipelines.store import NANO_FOLDER, PipelineStore, source_name, verified
@@ -7,7 +8,9 @@ from unison_agent.pipelines.vace import LoadedPipeline, VaceFrames, VacePipe, ad
 
 __all__ = [
     "NANO_FOLDER",
+    "ClipPipelineStore",
     "ImagePipelineStore",
+    "LoadedClipPipeline",
     "LoadedImagePipeline",
     "LoadedPipeline",
     "PipelineStore",

@@ -1,11 +1,11 @@
 """Image pipelines of diffusers as the library uses them: what is called with which arguments; it knows no files.
 
-Each class of pipeline has its own signature, so each has a protocol of its own here.
+Each class of pipeline has its own signature, so each has a protocol of its own here, with what only it takes.
 """
 
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypedDict, Unpack
 
 from unison_agent.pipelines.vace import StepCallback
 
@@ -26,21 +26,42 @@ class Images(Protocol):
     images: "NDArray[np.float32]"
 
 
+class Arguments(TypedDict):
+    """What every class is called with."""
+
+    prompt: str
+    width: int
+    height: int
+    num_inference_steps: int
+    generator: "torch.Generator"
+    output_type: str
+    callback_on_step_end: StepCallback
+
+
+class Guided(Arguments):
+    """The same with guidance by its usual name."""
+
+    guidance_scale: float
+
+
+class SdxlArguments(Guided):
+    """What the classes of SDXL have in common."""
+
+    negative_prompt: str | None
+
+
+class QwenArguments(Arguments):
+    """What the classes of Qwen-Image have in common; without a negative prompt they do not guide at all."""
+
+    negative_prompt: str
+    true_cfg_scale: float
+
+
 class SdxlPipe(Protocol):
-    """StableDiffusionXLPipeline."""
+    """StableDiffusionXLPipeline; with an IP-Adapter it needs references, without it takes none."""
 
     def __call__(
-        self,
-        *,
-        prompt: str,
-        negative_prompt: str | None,
-        width: int,
-        height: int,
-        num_inference_steps: int,
-        guidance_scale: float,
-        generator: "torch.Generator",
-        output_type: str,
-        callback_on_step_end: StepCallback,
+        self, *, ip_adapter_image: "list[list[Picture]] | None", **common: Unpack[SdxlArguments]
     ) -> Images:
         """Run the denoising loop."""
         ...
@@ -52,18 +73,10 @@ class SdxlInpaintPipe(Protocol):
     def __call__(
         self,
         *,
-        prompt: str,
-        negative_prompt: str | None,
         image: "Picture",
         mask_image: "Picture",
         strength: float,
-        width: int,
-        height: int,
-        num_inference_steps: int,
-        guidance_scale: float,
-        generator: "torch.Generator",
-        output_type: str,
-        callback_on_step_end: StepCallback,
+        **common: Unpack[SdxlArguments],
     ) -> Images:
         """Run the denoising loop."""
         ...
@@ -75,17 +88,9 @@ class SdxlControlNetPipe(Protocol):
     def __call__(
         self,
         *,
-        prompt: str,
-        negative_prompt: str | None,
         image: "Picture",
         controlnet_conditioning_scale: float,
-        width: int,
-        height: int,
-        num_inference_steps: int,
-        guidance_scale: float,
-        generator: "torch.Generator",
-        output_type: str,
-        callback_on_step_end: StepCallback,
+        **common: Unpack[SdxlArguments],
     ) -> Images:
         """Run the denoising loop."""
         ...
@@ -94,18 +99,7 @@ class SdxlControlNetPipe(Protocol):
 class FluxPipe(Protocol):
     """FluxPipeline."""
 
-    def __call__(
-        self,
-        *,
-        prompt: str,
-        width: int,
-        height: int,
-        num_inference_steps: int,
-        guidance_scale: float,
-        generator: "torch.Generator",
-        output_type: str,
-        callback_on_step_end: StepCallback,
-    ) -> Images:
+    def __call__(self, **common: Unpack[Guided]) -> Images:
         """Run the denoising loop."""
         ...
 
@@ -117,36 +111,17 @@ class FluxKontextPipe(Protocol):
         self,
         *,
         image: "Picture",
-        prompt: str,
-        width: int,
-        height: int,
         max_area: int,
-        num_inference_steps: int,
-        guidance_scale: float,
-        generator: "torch.Generator",
-        output_type: str,
-        callback_on_step_end: StepCallback,
+        **common: Unpack[Guided],
     ) -> Images:
         """Run the denoising loop."""
         ...
 
 
 class QwenImagePipe(Protocol):
-    """QwenImagePipeline; without a negative prompt it does not guide at all."""
+    """QwenImagePipeline."""
 
-    def __call__(
-        self,
-        *,
-        prompt: str,
-        negative_prompt: str,
-        width: int,
-        height: int,
-        num_inference_steps: int,
-        true_cfg_scale: float,
-        generator: "torch.Generator",
-        output_type: str,
-        callback_on_step_end: StepCallback,
-    ) -> Images:
+    def __call__(self, **common: Unpack[QwenArguments]) -> Images:
         """Run the denoising loop."""
         ...
 
@@ -158,15 +133,7 @@ class QwenImageEditPipe(Protocol):
         self,
         *,
         image: "Picture",
-        prompt: str,
-        negative_prompt: str,
-        width: int,
-        height: int,
-        num_inference_steps: int,
-        true_cfg_scale: float,
-        generator: "torch.Generator",
-        output_type: str,
-        callback_on_step_end: StepCallback,
+        **common: Unpack[QwenArguments],
     ) -> Images:
         """Run the denoising loop."""
         ...
@@ -180,10 +147,8 @@ class _ProcessorConfig(Protocol):
     vae_scale_factor: int
 
 
-class Shared(Protocol):
-    """What all of them have."""
-
-    image_processor: _ImageProcessor
+class Pipe(Protocol):
+    """What every pipeline has."""
 
     @property
     def components(self) -> "Mapping[str, object]":
@@ -197,6 +162,12 @@ class Shared(Protocol):
     def maybe_free_model_hooks(self) -> None:
         """Bring offloaded models back to rest."""
         ...
+
+
+class Shared(Pipe, Protocol):
+    """What all of images have."""
+
+    image_processor: _ImageProcessor
 
 
 @dataclass(frozen=True, slots=True)

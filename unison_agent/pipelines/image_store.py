@@ -1,4 +1,4 @@
-"""Image pipelines from a folder or the hub, one set of models a checkpoint; it knows no calls and no media."""
+"""Pipelines from a folder or the hub, one set of models a checkpoint; it knows no calls and no media."""
 
 from collections import defaultdict
 from importlib.util import find_spec
@@ -6,9 +6,11 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol, cast
 
-from unison_agent.errors import DownloadError, MissingDependencyError, WeightsError
-from unison_agent.pipelines.image import LoadedImagePipeline, Shared
-from unison_agent.pipelines.loading import default_device, quiet
+from unison_agent.errors import MissingDependencyError, WeightsError
+from unison_agent.pipeline_specs import ControlNetSpec, ImagePipelineSpec, IpAdapterSpec
+from unison_agent.pipelines.image import LoadedImagePipeline, Pipe
+from unison_agent.pipelines.ip_adapter import add_adapter, check_files, copied, image_encoder
+from unison_agent.pipelines.loading import LOAD_ERRORS, default_device, not_loaded, quiet
 from unison_agent.progress import Progress, ProgressEvent, silent
 
 if TYPE_CHECKING:
@@ -17,12 +19,17 @@ if TYPE_CHECKING:
     import torch
 
     from unison_agent.pipeline_specs import (
+        Addition,
         Checkpoint,
-        ControlNetSpec,
+        ClipClass,
+        ClipPipelineSpec,
         Dtype,
         ImageClass,
-        ImagePipelineSpec,
     )
+    from unison_agent.pipelines.image import Shared
+
+    _Spec = ImagePipelineSpec | ClipPipelineSpec
+    _Class = ImageClass | ClipClass
 
 
 class _Loader(Protocol):
@@ -42,7 +49,7 @@ class _Loader(Protocol):
         ...
 
 
-class ImagePipelineStore:
+class CheckpointStore:
     """Keeps the models of each checkpoint once, loaded at first need; safe to call from threads.
 
     Args:
@@ -52,32 +59,15 @@ class ImagePipelineStore:
     def __init__(self, *, device: str | None = None) -> None:
         self._device = device
         self._lock = Lock()
-        self._checkpoints: dict[ImagePipelineSpec, _Models] = {}
+        self._checkpoints: dict[_Spec, Models] = {}
 
-    def get(
-        self,
-        spec: "ImagePipelineSpec",
-        kind: "ImageClass",
-        control: "ControlNetSpec | None" = None,
-        progress: Progress = silent,
-    ) -> LoadedImagePipeline:
-        """Return a pipeline on the models of `spec`, loading them the first time.
-
-        Args:
-            spec: The checkpoint.
-            kind: One of the classes that it names.
-            control: The ControlNet that the pipeline follows, where its class has one.
-            progress: Told of loading.
-
-        Raises:
-            WeightsError: Files are missing, pickled or do not belong together.
-            DownloadError: The hub could not be reached.
-        """
+    def models(self, spec: "_Spec") -> "Models":
+        """Return the models of a checkpoint, of which none may be loaded yet."""
         with self._lock:
             models = self._checkpoints.get(spec)
             if models is None:
-                models = self._checkpoints[spec] = _Models(spec, self._device)
-        return models.pipeline(kind, control, progress)
+                models = self._checkpoints[spec] = Models(spec, self._device)
+        return models
 
     def release(self) -> None:
         """Forget all models, so that their memory is free when no run holds them."""
@@ -85,41 +75,85 @@ class ImagePipelineStore:
             self._checkpoints.clear()
 
 
-class _Models:
-    """The models of one checkpoint, and the pipelines that share them."""
+class ImagePipelineStore(CheckpointStore):
+    """The checkpoints of images."""
 
-    def __init__(self, spec: "ImagePipelineSpec", device: str | None) -> None:
+    def get(
+        self,
+        spec: "ImagePipelineSpec",
+        kind: "ImageClass",
+        addition: "Addition | None" = None,
+        progress: Progress = silent,
+    ) -> LoadedImagePipeline:
+        """Return a pipeline on the models of `spec`, loading them the first time.
+
+        Args:
+            spec: The checkpoint.
+            kind: One of the classes that it names.
+            addition: The ControlNet that the pipeline follows, or the IP-Adapter by which it sees references.
+            progress: Told of loading.
+
+        Raises:
+            WeightsError: Files are missing, pickled or do not belong together.
+            DownloadError: The hub could not be reached.
+        """
+        models = self.models(spec)
+        pipe = cast("Shared", models.pipe(kind, addition, progress))
+        scale = addition.scale if isinstance(addition, ControlNetSpec) else 1.0
+        return LoadedImagePipeline(spec.place, kind, pipe, control_scale=scale, lock=models.running)
+
+
+class Models:
+    """The models of one checkpoint, and the pipelines that share them.
+
+    Attributes:
+        running: Held while one of the pipelines runs.
+    """
+
+    def __init__(self, spec: "_Spec", device: str | None) -> None:
         self._spec = spec
         self._device = device
         self._loading = Lock()
-        self._running = Lock()
+        self.running = Lock()
         self._base: object | None = None
-        self._made: defaultdict[ImageClass, dict[ControlNetSpec | None, LoadedImagePipeline]] = (
-            defaultdict(dict)
-        )
+        self._made: defaultdict[_Class, dict[Addition | None, Pipe]] = defaultdict(dict)
 
-    def pipeline(
-        self, kind: "ImageClass", control: "ControlNetSpec | None", progress: Progress
-    ) -> LoadedImagePipeline:
+    def pipe(self, kind: "_Class", addition: "Addition | None", progress: Progress) -> Pipe:
+        """Return the pipeline of a class, loading what is not there yet.
+
+        Raises:
+            WeightsError: Files are missing, pickled or do not belong together.
+            DownloadError: The hub could not be reached.
+        """
         with self._loading:
-            made = self._made[kind].get(control)
+            made = self._made[kind].get(addition)
             if made is None:
-                made = self._made[kind][control] = self._make(kind, control, progress)
+                made = self._made[kind][addition] = self._make(kind, addition, progress)
         return made
 
-    def _make(
-        self, kind: "ImageClass", control: "ControlNetSpec | None", progress: Progress
-    ) -> LoadedImagePipeline:
+    def _make(self, kind: "_Class", addition: "Addition | None", progress: Progress) -> Pipe:
+        if isinstance(addition, IpAdapterSpec):
+            check_files(addition)
         if self._base is None:
             self._base = self._placed(self._spec, _first(self._spec), progress)
-        if control is None:
-            pipe = _sharing(self._base, kind, self._spec)
-            return LoadedImagePipeline(self._spec.place, kind, pipe, lock=self._running)
-        net = self._placed(control, "ControlNetModel", progress)
-        pipe = _sharing(self._base, kind, self._spec, net)
-        return LoadedImagePipeline(
-            self._spec.place, kind, pipe, control_scale=control.scale, lock=self._running
-        )
+        match addition:
+            case None:
+                return _sharing(self._base, kind, self._spec)
+            case ControlNetSpec():
+                net = self._placed(addition, "ControlNetModel", progress)
+                return _sharing(self._base, kind, self._spec, controlnet=net)
+            case IpAdapterSpec():
+                return self._seeing(kind, addition, progress)
+
+    def _seeing(self, kind: "_Class", adapter: IpAdapterSpec, progress: Progress) -> Pipe:
+        progress(ProgressEvent("load", 0, 1, adapter.place))
+        encoder = image_encoder(adapter, self._spec.dtype)
+        encoder.to(self._device or default_device())  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+        unet = copied(self._base)
+        pipe = _sharing(self._base, kind, self._spec, unet=unet, image_encoder=encoder)
+        add_adapter(pipe, adapter)
+        progress(ProgressEvent("load", 1, 1, adapter.place))
+        return pipe
 
     def _placed(self, what: "Checkpoint", name: str, progress: Progress) -> object:
         progress(ProgressEvent("load", 0, 1, what.place))
@@ -129,9 +163,9 @@ class _Models:
         return loaded
 
 
-def _first(spec: "ImagePipelineSpec") -> str:
+def _first(spec: "_Spec") -> str:
     """Return the class that loads the checkpoint; ControlNets are added to it later."""
-    if spec.controlnets:
+    if isinstance(spec, ImagePipelineSpec) and spec.controlnets:
         return "StableDiffusionXLPipeline"
     return next(iter(spec.classes().values()))
 
@@ -159,30 +193,21 @@ def _loaded(what: "Checkpoint", name: str, dtype: "Dtype") -> object:
                 use_safetensors=True,
                 local_files_only=what.path is not None,
             )
-    except _LOAD_ERRORS as error:
-        msg = f"{what.place} could not be loaded as {name}: {str(error).rstrip('.')}."
-        if what.path is None and isinstance(error, OSError):
-            hint = "Check the network, the revision and whether you may read the repository."
-            raise DownloadError(msg, hint=hint) from error
-        raise WeightsError(msg) from error
+    except LOAD_ERRORS as error:
+        raise not_loaded(what.place, name, error, from_hub=what.path is None) from error
 
 
-_LOAD_ERRORS = (OSError, ValueError, TypeError, RuntimeError, KeyError, AttributeError, ImportError)
-
-
-def _sharing(
-    base: object, kind: "ImageClass", spec: "ImagePipelineSpec", net: object | None = None
-) -> Shared:
-    """Return a pipeline of class `kind` on the models of `base`."""
+def _sharing(base: object, kind: "_Class", spec: "_Spec", **parts: object) -> Pipe:
+    """Return a pipeline of class `kind` on the models of `base`, but for `parts`."""
     import diffusers
     import torch
 
     # Its own default would bring the shared models to float32.
     dtype: torch.dtype = getattr(torch, spec.dtype)
-    make = cast("Callable[..., Shared]", getattr(diffusers, kind).from_pipe)
+    make = cast("Callable[..., Pipe]", getattr(diffusers, kind).from_pipe)
     try:
-        pipe = make(base, dtype=dtype) if net is None else make(base, controlnet=net, dtype=dtype)
-    except _LOAD_ERRORS as error:
+        pipe = make(base, dtype=dtype, **parts)
+    except LOAD_ERRORS as error:
         msg = f"{spec.place} cannot be run as {kind}: {str(error).rstrip('.')}."
         raise WeightsError(msg, hint="Check the class in the tool pack.") from error
     pipe.set_progress_bar_config(disable=True)

@@ -3,6 +3,11 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from unison_agent.errors import DownloadError, WeightsError
+
+LOAD_ERRORS = (OSError, ValueError, TypeError, RuntimeError, KeyError, AttributeError, ImportError)
+"""What diffusers and transformers raise when weights cannot be loaded."""
+
 
 def default_device() -> str:
     """Return ``"cuda"`` when there is one, else ``"cpu"``."""
@@ -26,3 +31,12 @@ def quiet() -> Generator[None]:
     finally:
         for log in shown:
             log.enable_progress_bar()
+
+
+def not_loaded(place: str, kind: str, error: Exception, *, from_hub: bool) -> WeightsError:
+    """Return the error of weights that could not be loaded as `kind`; a DownloadError where the hub is the cause."""
+    msg = f"{place} could not be loaded as {kind}: {str(error).rstrip('.')}."
+    if from_hub and isinstance(error, OSError):
+        hint = "Check the network, the revision and whether you may read the repository."
+        return DownloadError(msg, hint=hint)
+    return WeightsError(msg)

@@ -1,5 +1,6 @@
 """From a plan to a result: which tool runs each step, with what, and how long it took."""
 
+from unison_agent.router.clip_tool import ClipTool
 from unison_agent.router.clock import StageClock
 from unison_agent.router.image_tool import ImageTool
 from unison_agent.router.lazy import Lazy
@@ -9,6 +10,7 @@ from unison_agent.router.tools import AdapterTool, AnswerTool, GenerationTool, T
 __all__ = [
     "AdapterTool",
     "AnswerTool",
+    "ClipTool",
     "GenerationTool",
     "ImageTool",
     "Lazy",

@@ -12,7 +12,7 @@ from unison_agent.adapters.controls import Followed, followed
 from unison_agent.adapters.image import DiffusersImageAdapter
 from unison_agent.errors import MissingInputError, RequestError
 from unison_agent.media import MediaSet
-from unison_agent.pipeline_specs import ImagePipelineSpec
+from unison_agent.pipeline_specs import Addition, ImagePipelineSpec
 from unison_agent.pipelines import ImagePipelineStore, LoadedImagePipeline
 from unison_agent.preprocess.control_probe import look
 from unison_agent.preprocess.controls import ControlMaker
@@ -27,6 +27,7 @@ from unison_agent.tasks import (
     Generation,
     GrantedTask,
     ImageControllableGeneration,
+    ImageReferenceGeneration,
     TaskCall,
     TextToImage,
 )
@@ -70,22 +71,25 @@ class ImageTool:
         if kind is None or not isinstance(call, Generation):
             msg = f"{self.spec.name} does not serve {call.task}."
             raise RequestError(msg, hint=f"It serves {', '.join(self.spec.tasks)}.")
-        control, ready = None, Followed(media)
+        addition: Addition | None = None
+        ready = Followed(media)
         notes: tuple[str, ...] = ()
         if isinstance(call, ImageControllableGeneration):
             if call.control_type is None:
                 shown = self._shown(call, media)
                 call = call.model_copy(update={"control_type": shown})
                 notes = (f"No control type was stated; the control was followed as {shown}.",)
-            control = next(
+            addition = next(
                 net for net in self._models.controlnets if net.control_type == call.control_type
             )
             if self._controls is not None:
                 ready = followed(call, granted, media, self._controls, progress)
                 self._used |= preprocess_files(self._controls.hashes if ready.notes else {})
+        elif isinstance(call, ImageReferenceGeneration):
+            addition = self._models.ip_adapter
 
         def load(listener: Progress) -> LoadedImagePipeline:
-            return self._pipelines.get(self._models, kind, control, listener)
+            return self._pipelines.get(self._models, kind, addition, listener)
 
         def find(frames: "Sequence[Picture]", target: str, /) -> ClipMasks:
             found = self._masks.find(

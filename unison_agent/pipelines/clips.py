@@ -1,0 +1,147 @@
+"""Pipelines of clips as the library uses them: what each class is called with, and where they are kept; it knows no calls."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol, Unpack, cast
+
+from unison_agent.errors import WeightsError
+from unison_agent.pipelines.image import Guided, Pipe
+from unison_agent.pipelines.image_store import CheckpointStore
+from unison_agent.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image as Picture
+
+    from unison_agent.pipeline_specs import ClipClass, ClipPipelineSpec
+
+
+class Clips(Protocol):
+    """A pipeline's output: `frames` has shape [1, num_frames, height, width, 3], values 0 to 1."""
+
+    frames: "NDArray[np.float32]"
+
+
+class LtxArguments(Guided):
+    """What the classes of LTX-Video have in common."""
+
+    negative_prompt: str | None
+    num_frames: int
+    frame_rate: float
+    decode_timestep: float
+    decode_noise_scale: float | None
+
+
+class LtxPipe(Protocol):
+    """LTXPipeline."""
+
+    def __call__(self, **common: Unpack[LtxArguments]) -> Clips:
+        """Run the denoising loop."""
+        ...
+
+
+class LtxImagePipe(Protocol):
+    """LTXImageToVideoPipeline."""
+
+    def __call__(self, *, image: "Picture", **common: Unpack[LtxArguments]) -> Clips:
+        """Run the denoising loop."""
+        ...
+
+
+class LtxConditionPipe(Protocol):
+    """LTXConditionPipeline; a frame goes with the number of the one it is to be."""
+
+    def __call__(
+        self,
+        *,
+        conditions: "Sequence[object] | None",
+        image_cond_noise_scale: float,
+        **common: Unpack[LtxArguments],
+    ) -> Clips:
+        """Run the denoising loop."""
+        ...
+
+
+class _Scheduler(Protocol):
+    config: Mapping[str, object]
+
+
+class ClipPipe(Pipe, Protocol):
+    """What all of clips have."""
+
+    scheduler: _Scheduler
+    vae_spatial_compression_ratio: int
+    vae_temporal_compression_ratio: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedClipPipeline:
+    """A pipeline that is ready to run.
+
+    Attributes:
+        spec: Its checkpoint, with the values that stay the same from call to call.
+        kind: Its class.
+        pipe: An object of that class.
+        lock: Held while it runs; pipelines of one checkpoint share it, for they share its models.
+    """
+
+    spec: "ClipPipelineSpec"
+    kind: "ClipClass"
+    pipe: ClipPipe
+    lock: Lock = field(default_factory=Lock)
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages."""
+        return self.spec.place
+
+    @property
+    def size_multiple(self) -> int:
+        """Pixels that width and height are multiples of."""
+        return self.pipe.vae_spatial_compression_ratio
+
+    @property
+    def frame_multiple(self) -> int:
+        """Frames of one latent; a clip has one more than a multiple of it."""
+        return self.pipe.vae_temporal_compression_ratio
+
+
+class ClipPipelineStore(CheckpointStore):
+    """The checkpoints of clips."""
+
+    def get(
+        self, spec: "ClipPipelineSpec", kind: "ClipClass", progress: Progress = silent
+    ) -> LoadedClipPipeline:
+        """Return a pipeline on the models of `spec`, loading them the first time.
+
+        Raises:
+            WeightsError: Files are missing, pickled or do not belong together, or not to this class.
+            DownloadError: The hub could not be reached.
+        """
+        models = self.models(spec)
+        pipe = cast("ClipPipe", models.pipe(kind, None, progress))
+        if kind == "LTXConditionPipeline":
+            if pipe.scheduler.config.get("use_dynamic_shifting"):
+                msg = f"{spec.place}: its scheduler shifts by size, which {kind} cannot run."
+                hint = "Bind LTXPipeline and LTXImageToVideoPipeline in the tool pack, or name LTX-Video 0.9.5 or later."
+                raise WeightsError(msg, hint=hint)
+            _expect_own_timesteps()
+        return LoadedClipPipeline(spec, kind, pipe, models.running)
+
+
+class _TimestepsFilter(logging.Filter):
+    """Drops diffusers' advice to itself: LTXConditionPipeline gives its scheduler timesteps alone."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "`timesteps` were passed without `sigmas`" not in record.getMessage()
+
+
+def _expect_own_timesteps() -> None:
+    log = logging.getLogger("diffusers.schedulers.scheduling_flow_match_euler_discrete")
+    if not any(isinstance(known, _TimestepsFilter) for known in log.filters):
+        log.addFilter(_TimestepsFilter())

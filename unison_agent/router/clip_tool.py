@@ -1,0 +1,54 @@
+"""The tool of clip pipelines: which pipeline a call runs on; it knows no plans and no other tools."""
+
+from typing import TYPE_CHECKING, cast
+
+from unison_agent.adapters import Output
+from unison_agent.adapters.clips import DiffusersClipAdapter
+from unison_agent.errors import RequestError
+from unison_agent.media import MediaSet
+from unison_agent.pipelines import ClipPipelineStore, LoadedClipPipeline
+from unison_agent.progress import Progress
+from unison_agent.replay import WeightHash
+from unison_agent.specs import ToolSpec
+from unison_agent.tasks import GrantedTask, TaskCall
+
+if TYPE_CHECKING:
+    from unison_agent.specs import ClipPipelineSpec
+
+
+class ClipTool:
+    """Clips from words and from frames, each task on the pipeline class that the spec names for it.
+
+    Args:
+        spec: With the adapter ``"clips"``.
+        pipelines: Where its pipelines are kept.
+    """
+
+    def __init__(self, spec: ToolSpec, *, pipelines: ClipPipelineStore) -> None:
+        self.spec = spec
+        # ToolSpec has checked that a tool with the adapter "clips" has one.
+        self._models = cast("ClipPipelineSpec", spec.clip_pipeline)
+        self._pipelines = pipelines
+
+    def run(
+        self, call: TaskCall, granted: GrantedTask, media: MediaSet, progress: Progress
+    ) -> Output:
+        """Make what was granted; see `DiffusersClipAdapter.run`.
+
+        Raises:
+            RequestError: The media do not fit, or the spec has no class for the task.
+            WeightsError: Weights are missing or damaged.
+        """
+        kind = self._models.classes().get(call.task)
+        if kind is None:
+            msg = f"{self.spec.name} does not serve {call.task}."
+            raise RequestError(msg, hint=f"It serves {', '.join(self.spec.tasks)}.")
+
+        def load(listener: Progress) -> LoadedClipPipeline:
+            return self._pipelines.get(self._models, kind, listener)
+
+        return DiffusersClipAdapter(kind, load).run(call, granted, media, None, progress)
+
+    def weights(self) -> tuple[WeightHash, ...]:
+        """Return none: a revision pins what comes from the hub."""
+        return ()
