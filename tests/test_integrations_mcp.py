@@ -368,6 +368,8 @@ def test_the_command_tells_what_is_wrong_before_it_serves(monkeypatch: pytest.Mo
         ("langchain", "langchain_core.tools", "langchain"),
         ("smolagents", "smolagents", "smolagents"),
         ("haystack", "haystack.tools", "haystack"),
+        ("llama_index", "llama_index.core.tools.types", "llama-index"),
+        ("openai_agents", "agents", "openai-agents"),
     ],
 )
 def test_without_the_package_the_extra_is_named(
