@@ -11,7 +11,9 @@ from echoing import Slow, echo_agent
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock, ToolCallBlock
 from llama_index.core.llms.mock import MockFunctionCallingLLM
-from llama_index.core.tools.calling import call_tool
+from llama_index.core.tools.calling import (
+    call_tool,  # pyright: ignore[reportUnknownVariableType]
+)
 from llama_index.core.tools.types import ToolOutput
 
 from unison_agent.functions import functions, in_format
@@ -45,7 +47,7 @@ def follow(script: Script, tools: list[UnisonTool]) -> str:
     async def run() -> str:
         model = MockFunctionCallingLLM(response_generator=script)
         agent = FunctionAgent(tools=[*tools], llm=model, streaming=False)
-        return str(await agent.run("draw"))
+        return str(await cast("Any", agent).run(user_msg="draw"))
 
     return asyncio.run(run())
 
