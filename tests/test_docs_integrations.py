@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from echoing import echo_agent
 from haystack import component
 from haystack.components.agents import Agent as HaystackAgent
 from haystack.dataclasses import ChatMessage
@@ -21,10 +22,6 @@ from unison_agent.agent import Unison
 from unison_agent.cli.app import app
 from unison_agent.integrations.mcp import UnisonServer
 from unison_agent.integrations.mcp_http import Access
-from unison_agent.packs import load_pack
-from unison_agent.planning.planner import Planner
-from unison_agent.router import AdapterTool, Router
-from unison_agent.testing import EchoAdapter, ScriptedWriter
 
 PAGE = Path(__file__).parents[1] / "docs" / "integrations.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -46,8 +43,7 @@ def blocks() -> list[tuple[str, str]]:
 
 
 def test_the_programs_run(blocks: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    tools = [AdapterTool(spec, EchoAdapter()) for spec in load_pack("nano").tools]
-    unison = Unison(Planner(ScriptedWriter({})), Router(tools, profile="echo"))
+    unison = echo_agent()
 
     def opened(profile: str) -> Unison:
         del profile

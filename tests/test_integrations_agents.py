@@ -1,13 +1,12 @@
 """Our tools in the hands of real agents of other frameworks, whose models follow a script."""
 
 import asyncio
-import threading
-import time
 from collections.abc import Sequence
 from typing import Any, cast
 
 import PIL.Image
 import pytest
+from echoing import Slow, echo_agent
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import StructuredTool
 from pydantic_ai import Agent as PydanticAgent
@@ -32,54 +31,17 @@ from smolagents.models import (
     get_tool_json_schema,  # pyright: ignore[reportUnknownVariableType]
 )
 
-from unison_agent.adapters import Output
 from unison_agent.agent import Unison
-from unison_agent.errors import RunCancelledError, ToolCallError
+from unison_agent.errors import ToolCallError
 from unison_agent.functions import functions, in_format
 from unison_agent.integrations import langchain, pydantic_ai, smolagents
-from unison_agent.media import MediaSet, open_medium
+from unison_agent.media import open_medium
 from unison_agent.packs import load_pack
-from unison_agent.planning.planner import Planner
-from unison_agent.progress import Progress, ProgressEvent
-from unison_agent.router import AdapterTool, Router
-from unison_agent.tasks import TASKS, GrantedTask, TaskCall
-from unison_agent.testing import EchoAdapter, ScriptedWriter
+from unison_agent.tasks import TASKS
 
 RED = PIL.Image.new("RGB", (64, 64), (255, 0, 0))
 STAR = {"prompt": "a red star", "width": 64, "height": 64}
 CLIP = {"prompt": "it rolls", "num_frames": 5}
-STEPS = 500
-
-
-class Slow(EchoAdapter):
-    """Takes ten seconds and more, in steps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.begun, self.stopped = threading.Event(), threading.Event()
-
-    def run(
-        self,
-        call: TaskCall,
-        granted: GrantedTask,
-        media: MediaSet,
-        conditioning: Any,
-        progress: Progress,
-    ) -> Output:
-        try:
-            for step in range(STEPS):
-                progress(ProgressEvent("denoise", step, STEPS))
-                self.begun.set()
-                time.sleep(0.02)
-        except RunCancelledError:
-            self.stopped.set()
-            raise
-        return super().run(call, granted, media, conditioning, progress)
-
-
-def agent(adapter: EchoAdapter | None = None) -> Unison:
-    tools = [AdapterTool(spec, adapter or EchoAdapter()) for spec in load_pack("nano").tools]
-    return Unison(Planner(ScriptedWriter({"task": "text_to_image"})), Router(tools, profile="echo"))
 
 
 def ours(granularity: Any = "tasks") -> dict[str, Any]:
@@ -112,7 +74,7 @@ def handle(part: ToolReturnPart) -> str:
 
 
 def test_a_pydantic_agent_draws_and_goes_on_with_the_handle() -> None:
-    unison = agent()
+    unison = echo_agent()
     model = Scripted(("text_to_image", STAR), ("text_to_video", CLIP))
     toolset = pydantic_ai.unison_toolset(unison, granularity="both")
     done = asyncio.run(PydanticAgent(FunctionModel(model), toolsets=[toolset]).run("draw a star"))
@@ -132,7 +94,7 @@ def test_a_pydantic_agent_draws_and_goes_on_with_the_handle() -> None:
 
 def test_a_pydantic_agent_mends_a_wrong_call() -> None:
     model = Scripted(("text_to_image", {"widht": 64}), ("text_to_image", STAR))
-    toolset = pydantic_ai.unison_toolset(agent())
+    toolset = pydantic_ai.unison_toolset(echo_agent())
     asyncio.run(PydanticAgent(FunctionModel(model), toolsets=[toolset]).run("draw"))
     wrong, right = model.shown
     assert wrong.outcome == "retried"
@@ -142,16 +104,14 @@ def test_a_pydantic_agent_mends_a_wrong_call() -> None:
 
 def test_a_pydantic_agent_that_never_mends_its_call_is_stopped() -> None:
     model = Scripted(*[("text_to_image", {"widht": 64})] * 9)
-    toolset = pydantic_ai.unison_toolset(agent(), max_retries=1)
+    toolset = pydantic_ai.unison_toolset(echo_agent(), max_retries=1)
     with pytest.raises(UnexpectedModelBehavior):
         asyncio.run(PydanticAgent(FunctionModel(model), toolsets=[toolset]).run("draw"))
 
 
 def test_what_is_missing_is_no_call_to_mend() -> None:
     model = Scripted(("unison", {"request": "make it blue"}))
-    writer = ScriptedWriter({"needs_input": "source"})
-    tools = [AdapterTool(spec, EchoAdapter()) for spec in load_pack("nano").tools]
-    unison = Unison(Planner(writer), Router(tools, profile="echo"))
+    unison = echo_agent(needs_input="source")
     toolset = pydantic_ai.unison_toolset(unison, granularity="one", max_retries=0)
     asyncio.run(PydanticAgent(FunctionModel(model), toolsets=[toolset]).run("make it blue"))
     (failed,) = model.shown
@@ -162,7 +122,7 @@ def test_a_cancelled_pydantic_run_stops_the_work() -> None:
     slow = Slow()
 
     async def run() -> None:
-        toolset = pydantic_ai.unison_toolset(agent(slow))
+        toolset = pydantic_ai.unison_toolset(echo_agent(slow))
         model = FunctionModel(Scripted(("text_to_image", STAR)))
         running = asyncio.create_task(PydanticAgent(model, toolsets=[toolset]).run("draw"))
         await asyncio.to_thread(slow.begun.wait, 60)
@@ -190,7 +150,7 @@ def blocks(message: ToolMessage) -> list[Any]:
 
 
 def test_a_langchain_tool_gives_content_and_artifact() -> None:
-    unison = agent()
+    unison = echo_agent()
     tools = chain(unison, granularity="both")
     assert {name: tool.args_schema for name, tool in tools.items()} == ours("both")
     drawn: ToolMessage = tools["text_to_image"].invoke(called("text_to_image", STAR))
@@ -209,7 +169,7 @@ def test_a_langchain_tool_gives_content_and_artifact() -> None:
 
 @pytest.mark.parametrize("is_async", [True, False])
 def test_langchain_is_told_what_is_wrong(is_async: bool) -> None:
-    tool = chain(agent())["text_to_image"]
+    tool = chain(echo_agent())["text_to_image"]
     wrong = called("text_to_image", {"prompt": "a star", "width": "wide"})
     told = asyncio.run(tool.ainvoke(wrong)) if is_async else tool.invoke(wrong)
     assert told.status == "error"
@@ -220,7 +180,7 @@ def test_a_cancelled_langchain_call_stops_the_work() -> None:
     slow = Slow()
 
     async def run() -> None:
-        tool = chain(agent(slow))["text_to_image"]
+        tool = chain(echo_agent(slow))["text_to_image"]
         running = asyncio.create_task(tool.ainvoke(called("text_to_image", STAR)))
         await asyncio.to_thread(slow.begun.wait, 60)
         running.cancel()
@@ -262,7 +222,7 @@ def smol(unison: Unison, **options: Any) -> list[Tool]:
 
 
 def test_smolagents_lists_every_task() -> None:
-    tools = smol(agent())
+    tools = smol(echo_agent())
     assert [tool.name for tool in tools] == list(TASKS)
     for tool in tools:
         listed = cast("Any", get_tool_json_schema(tool))["function"]["parameters"]
@@ -272,7 +232,7 @@ def test_smolagents_lists_every_task() -> None:
 
 
 def test_a_code_agent_hands_pictures_and_clips_on() -> None:
-    unison = agent()
+    unison = echo_agent()
     script = code(
         "star = text_to_image('a red star', width=64, height=64)\n"
         "blue = image_editing(prompt='blue', source=star, target='star')\n"
@@ -290,7 +250,7 @@ def test_a_code_agent_hands_pictures_and_clips_on() -> None:
 
 
 def test_a_tool_calling_agent_names_its_picture() -> None:
-    unison = agent()
+    unison = echo_agent()
     model = Follows(
         smol_call("text_to_image", **STAR),
         smol_call("image_editing", prompt="blue", source="image.png", target="star"),
@@ -307,15 +267,15 @@ def test_a_tool_calling_agent_names_its_picture() -> None:
 
 
 def test_smolagents_is_told_what_is_wrong() -> None:
-    tools = {tool.name: tool for tool in smol(agent())}
+    tools = {tool.name: tool for tool in smol(echo_agent())}
     with pytest.raises(ToolCallError, match=r"no argument \"widht\".*Did you mean width"):
         tools["text_to_image"](prompt="a star", widht=64)
     mended = Follows(code("text_to_image(prompt='a star', width='wide')"), code("final_answer(1)"))
-    CodeAgent(tools=smol(agent()), model=mended, verbosity_level=0).run("draw")
+    CodeAgent(tools=smol(echo_agent()), model=mended, verbosity_level=0).run("draw")
     assert "expected a whole number" in mended.shown[-1]
 
 
 def test_the_whole_agent_gives_smolagents_what_it_made() -> None:
-    (tool,) = smol(agent(), granularity="one")
+    (tool,) = smol(echo_agent(), granularity="one")
     assert isinstance(tool("Draw a red star"), PIL.Image.Image)
     assert isinstance(tool("Make it blue", [RED]), PIL.Image.Image)

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from echoing import echo_agent
 from haystack import component
 from haystack.components.agents import Agent
 from haystack.dataclasses import ChatMessage, ImageContent, TextContent, ToolCall
@@ -15,9 +16,6 @@ from unison_agent.functions import functions, in_format
 from unison_agent.integrations.haystack import unison_tools
 from unison_agent.media import open_medium
 from unison_agent.packs import load_pack
-from unison_agent.planning.planner import Planner
-from unison_agent.router import AdapterTool, Router
-from unison_agent.testing import EchoAdapter, ScriptedWriter
 
 
 @component
@@ -38,8 +36,7 @@ class Follows:
 
 @pytest.fixture
 def unison() -> Unison:
-    tools = [AdapterTool(spec, EchoAdapter()) for spec in load_pack("nano").tools]
-    return Unison(Planner(ScriptedWriter({"task": "text_to_image"})), Router(tools, profile="echo"))
+    return echo_agent()
 
 
 def result(message: ChatMessage) -> list[Any]:

@@ -20,60 +20,22 @@ import mcp_types as types
 import PIL.Image
 import pytest
 import uvicorn
+from echoing import STEPS, Slow, echo_agent
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from typer.testing import CliRunner
 
-from unison_agent.adapters import Output
 from unison_agent.agent import Unison
 from unison_agent.artifacts import SCHEME
 from unison_agent.cli.app import app
-from unison_agent.errors import MissingDependencyError, RequestError, RunCancelledError
+from unison_agent.errors import MissingDependencyError, RequestError
 from unison_agent.functions import CallReport, functions, in_format
 from unison_agent.integrations.mcp import UnisonServer
 from unison_agent.integrations.mcp_http import Access, http_app
-from unison_agent.media import MediaSet, open_medium
+from unison_agent.media import open_medium
 from unison_agent.packs import load_pack
-from unison_agent.planning.planner import Planner
-from unison_agent.progress import Progress, ProgressEvent
-from unison_agent.router import AdapterTool, Router
-from unison_agent.tasks import GrantedTask, TaskCall
-from unison_agent.testing import EchoAdapter, ScriptedWriter
 
-STEPS = 1000
 TOKEN = "a token of one's own"
-
-
-class Slow(EchoAdapter):
-    """Takes ten seconds and more, in steps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.steps = 0
-        self.stopped = threading.Event()
-
-    def run(
-        self,
-        call: TaskCall,
-        granted: GrantedTask,
-        media: MediaSet,
-        conditioning: Any,
-        progress: Progress,
-    ) -> Output:
-        try:
-            for step in range(STEPS):
-                self.steps = step
-                progress(ProgressEvent("denoise", step, STEPS))
-                time.sleep(0.02)
-        except RunCancelledError:
-            self.stopped.set()
-            raise
-        return super().run(call, granted, media, conditioning, progress)
-
-
-def agent(adapter: EchoAdapter | None = None) -> Unison:
-    tools = [AdapterTool(spec, adapter or EchoAdapter()) for spec in load_pack("nano").tools]
-    return Unison(Planner(ScriptedWriter({"task": "text_to_image"})), Router(tools, profile="echo"))
 
 
 @contextmanager
@@ -121,7 +83,7 @@ def blob(read: types.ReadResourceResult) -> bytes:
 @pytest.mark.parametrize("granularity", ["one", "tasks", "both"])
 def test_the_schemas_are_published_as_they_are(granularity: Any) -> None:
     async def run() -> None:
-        async with Client(UnisonServer(agent(), granularity=granularity)) as client:
+        async with Client(UnisonServer(echo_agent(), granularity=granularity)) as client:
             listed = (await client.list_tools()).tools
         ours = functions(load_pack("nano").tools, (), granularity)
         assert [tool.name for tool in listed] == [one.name for one in ours]
@@ -135,7 +97,7 @@ def test_the_schemas_are_published_as_they_are(granularity: Any) -> None:
 
 def test_a_picture_comes_inline_and_can_be_read_and_named_again() -> None:
     async def run() -> None:
-        async with Client(UnisonServer(agent())) as client:
+        async with Client(UnisonServer(echo_agent())) as client:
             assert (await client.list_resources()).resources == []
             drawn = await draw(client, width=64, height=64)
             assert kinds(drawn) == ["text", "image"]
@@ -161,7 +123,7 @@ def test_a_picture_comes_inline_and_can_be_read_and_named_again() -> None:
 
 def test_a_clip_comes_as_its_first_frame_and_a_link() -> None:
     async def run() -> None:
-        async with Client(UnisonServer(agent())) as client:
+        async with Client(UnisonServer(echo_agent())) as client:
             made = await client.call_tool("text_to_video", {"prompt": "it rolls", "num_frames": 5})
             assert kinds(made) == ["text", "image", "resource_link"]
             link = made.content[-1]
@@ -190,7 +152,7 @@ def test_a_wrong_argument_is_told_so_that_the_model_can_mend_it(
     name: str, arguments: dict[str, Any], field: str | None, nearest: tuple[str, ...]
 ) -> None:
     async def run() -> None:
-        async with Client(UnisonServer(agent())) as client:
+        async with Client(UnisonServer(echo_agent())) as client:
             told = await client.call_tool(name, arguments)
         assert told.is_error
         error = report(told).error
@@ -206,7 +168,7 @@ def test_a_wrong_argument_is_told_so_that_the_model_can_mend_it(
 @pytest.mark.parametrize("name", ["image-000000000000", "../secret", "video-1"])
 def test_what_is_not_kept_cannot_be_read(name: str) -> None:
     async def run() -> None:
-        async with Client(UnisonServer(agent())) as client:
+        async with Client(UnisonServer(echo_agent())) as client:
             with pytest.raises(MCPError, match="No artifact"):
                 await client.read_resource(SCHEME + name)
 
@@ -215,7 +177,7 @@ def test_what_is_not_kept_cannot_be_read(name: str) -> None:
 
 def test_files_and_addresses_are_not_opened_by_default() -> None:
     async def run() -> None:
-        async with Client(UnisonServer(agent())) as client:
+        async with Client(UnisonServer(echo_agent())) as client:
             for source in ("/etc/hostname", "https://example.org/a.png"):
                 asked = {"prompt": "blue", "source": source, "target": "star"}
                 told = await client.call_tool("image_editing", asked)
@@ -226,7 +188,7 @@ def test_files_and_addresses_are_not_opened_by_default() -> None:
 
 def test_two_clients_in_one_process_have_sessions_of_their_own() -> None:
     async def run() -> None:
-        server = UnisonServer(agent())
+        server = UnisonServer(echo_agent())
         async with Client(server) as one, Client(server) as other:
             await _have_their_own(one, other)
 
@@ -249,7 +211,7 @@ async def _have_their_own(one: Client, other: Client) -> None:
 
 
 def test_http_clients_have_sessions_of_their_own_and_a_deleted_one_is_forgotten() -> None:
-    server = UnisonServer(agent())
+    server = UnisonServer(echo_agent())
     ended: list[object] = []
     end = server.end_session
     server.end_session = lambda key: (ended.append(key), end(key))[1]
@@ -283,7 +245,7 @@ def test_progress_reaches_an_http_client() -> None:
         async with Client(url) as client:
             await client.call_tool("text_to_image", {"prompt": "a star"}, progress_callback=note)
 
-    with serving(agent()) as url:
+    with serving(echo_agent()) as url:
         asyncio.run(run(url))
     numbers = [number for number, _ in told]
     assert numbers == sorted(set(numbers))
@@ -310,10 +272,10 @@ def test_a_cancelled_call_stops_within_a_step(over_http: bool) -> None:
             assert slow.steps == cancelled_at < STEPS - 1
 
     if over_http:
-        with serving(agent(slow)) as url:
+        with serving(echo_agent(slow)) as url:
             asyncio.run(run(url))
     else:
-        asyncio.run(run(UnisonServer(agent(slow))))
+        asyncio.run(run(UnisonServer(echo_agent(slow))))
 
 
 def _initialize(url: str, headers: Mapping[str, str]) -> httpx2.Response:
@@ -328,7 +290,7 @@ def _initialize(url: str, headers: Mapping[str, str]) -> httpx2.Response:
 
 
 def test_a_bad_host_origin_or_token_is_refused() -> None:
-    with serving(agent(), Access(token=TOKEN, origins=("https://example.org",))) as url:
+    with serving(echo_agent(), Access(token=TOKEN, origins=("https://example.org",))) as url:
         right = {"authorization": f"Bearer {TOKEN}"}
         assert _initialize(url, right).status_code == 200
         for origin in ("http://localhost:6274", "https://example.org"):
@@ -361,7 +323,7 @@ def test_a_client_with_the_token_calls() -> None:
             client = await stack.enter_async_context(Client(transport))
             assert not (await draw(client)).is_error
 
-    with serving(agent(), Access(token=TOKEN)) as url:
+    with serving(echo_agent(), Access(token=TOKEN)) as url:
         asyncio.run(run(url))
 
 
@@ -406,6 +368,8 @@ def test_the_command_tells_what_is_wrong_before_it_serves(monkeypatch: pytest.Mo
         ("langchain", "langchain_core.tools", "langchain"),
         ("smolagents", "smolagents", "smolagents"),
         ("haystack", "haystack.tools", "haystack"),
+        ("llama_index", "llama_index.core.tools.types", "llama-index"),
+        ("openai_agents", "agents", "openai-agents"),
     ],
 )
 def test_without_the_package_the_extra_is_named(

@@ -46,7 +46,7 @@ _SAYS_NOTHING = frozenset(
     | {"$comment", "$schema", "$id", "$defs", "definitions"}
 )
 _NUMBER = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
-_ALLOWED: dict[str, frozenset[str]] = {
+KEYWORDS: Mapping[str, frozenset[str]] = {  # what a schema may say of each type
     "object": frozenset({"properties", "required", "additionalProperties"}),
     "array": frozenset({"items", "minItems", "maxItems"}),
     "string": frozenset({"minLength", "maxLength", "x-media"}),
@@ -95,9 +95,9 @@ class _Reader:
             (kind,) = (one for one in cast("list[object]", kind) if one != "null")
         if kind is None:
             self._check_keywords(schema, frozenset({"type"}), at)
-        if not isinstance(kind, str) or kind not in _ALLOWED:
-            raise self._wrong(at, f"has the type {kind!r}; expected one of {', '.join(_ALLOWED)}")
-        self._check_keywords(schema, _ALLOWED[kind] | {"type"}, at)
+        if not isinstance(kind, str) or kind not in KEYWORDS:
+            raise self._wrong(at, f"has the type {kind!r}; expected one of {', '.join(KEYWORDS)}")
+        self._check_keywords(schema, KEYWORDS[kind] | {"type"}, at)
         match kind:
             case "object":
                 return self._object(schema, at, depth)

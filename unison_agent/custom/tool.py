@@ -124,6 +124,8 @@ class CustomTool:
         except RunCancelledError:
             raise
         except Exception as error:
+            if isinstance(error, GenerationError) and error.hint is not None:
+                raise  # it says all
             msg = f"The tool {self.name} failed: {type(error).__name__}: {error}."
             raise GenerationError(msg, hint="The cause is in its function.") from error
         return self._checked(given)

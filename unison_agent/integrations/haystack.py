@@ -5,15 +5,12 @@ a call is told in the report, so that the model can mend it.
 """
 
 import base64
-from typing import Any, cast
 
 from unison_agent.errors import MissingDependencyError
-from unison_agent.functions import CallResult, Function, FunctionCalling, Granularity, MediaPolicy
-from unison_agent.functions.catalog import functions
-from unison_agent.functions.dialects import in_format
+from unison_agent.functions import CallResult, FunctionCalling, Granularity, MediaPolicy
 from unison_agent.functions.incoming import NOTHING_FROM_OUTSIDE
 from unison_agent.functions.replies import in_words, pictures
-from unison_agent.integrations.stopping import run_stoppable
+from unison_agent.integrations.offering import Offer, offers
 from unison_agent.progress import Progress
 
 try:
@@ -41,29 +38,16 @@ def unison_tools(
         policy: Which media the model may name besides handles and data URIs.
         progress: Told of every unit of work.
     """
-    known = functions(unison.tools(), unison.custom_tools(), granularity)
-    return [_tool(unison, function, policy, progress) for function in known]
+    return [_tool(offer) for offer in offers(unison, granularity, policy, progress)]
 
 
-def _tool(
-    unison: FunctionCalling, function: Function, policy: MediaPolicy, progress: Progress | None
-) -> Tool:
-    name = function.name
-
-    def call(**arguments: object) -> CallResult:
-        return unison.call(name, arguments, policy=policy, progress=progress)
-
-    async def acall(**arguments: object) -> CallResult:
-        return await run_stoppable(
-            lambda listen: unison.call(name, arguments, policy=policy, progress=listen), progress
-        )
-
+def _tool(offer: Offer) -> Tool:
     return Tool(
-        name=name,
-        description=function.description,
-        parameters=cast("dict[str, Any]", in_format(function, "mcp")["inputSchema"]),
-        function=call,
-        async_function=acall,
+        name=offer.name,
+        description=offer.description,
+        parameters=offer.input_schema,
+        function=offer.call,
+        async_function=offer.acall,
         outputs_to_string={"raw_result": True, "handler": _told},
     )
 

@@ -5,15 +5,12 @@ as JSON values, so that what keeps messages can keep it; the media themselves st
 """
 
 import base64
-from typing import Any, cast
 
 from unison_agent.errors import MissingDependencyError
-from unison_agent.functions import CallResult, Function, FunctionCalling, Granularity, MediaPolicy
-from unison_agent.functions.catalog import functions
-from unison_agent.functions.dialects import in_format
+from unison_agent.functions import CallResult, FunctionCalling, Granularity, MediaPolicy
 from unison_agent.functions.incoming import NOTHING_FROM_OUTSIDE
 from unison_agent.functions.replies import in_words, pictures
-from unison_agent.integrations.stopping import run_stoppable
+from unison_agent.integrations.offering import Offer, offers
 from unison_agent.progress import Progress
 
 try:
@@ -43,30 +40,20 @@ def unison_tools(
         policy: Which media the model may name besides handles and data URIs.
         progress: Told of every unit of work.
     """
-    known = functions(unison.tools(), unison.custom_tools(), granularity)
-    return [_tool(unison, function, policy, progress) for function in known]
+    return [_tool(offer) for offer in offers(unison, granularity, policy, progress)]
 
 
-def _tool(
-    unison: FunctionCalling, function: Function, policy: MediaPolicy, progress: Progress | None
-) -> StructuredTool:
-    name = function.name
-
+def _tool(offer: Offer) -> StructuredTool:
     def call(**arguments: object) -> Told:
-        return _told(unison.call(name, arguments, policy=policy, progress=progress))
+        return _told(offer.call(**arguments))
 
     async def acall(**arguments: object) -> Told:
-        return _told(
-            await run_stoppable(
-                lambda listen: unison.call(name, arguments, policy=policy, progress=listen),
-                progress,
-            )
-        )
+        return _told(await offer.acall(**arguments))
 
     return StructuredTool(
-        name=name,
-        description=function.description,
-        args_schema=cast("dict[str, Any]", in_format(function, "mcp")["inputSchema"]),
+        name=offer.name,
+        description=offer.description,
+        args_schema=offer.input_schema,
         func=call,
         coroutine=acall,
         response_format="content_and_artifact",

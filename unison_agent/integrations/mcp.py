@@ -11,17 +11,17 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from unison_agent.artifacts import SCHEME, ArtifactInfo
 from unison_agent.custom.tool import CustomTool
 from unison_agent.errors import MissingDependencyError, UnisonError
 from unison_agent.functions import CallReport, CallResult, Function, Granularity, MediaPolicy
 from unison_agent.functions.catalog import WHOLE, functions
-from unison_agent.functions.dialects import in_format
 from unison_agent.functions.incoming import NOTHING_FROM_OUTSIDE
 from unison_agent.functions.replies import in_words, pictures
 from unison_agent.functions.results import refused
+from unison_agent.integrations.offering import input_schema
 from unison_agent.integrations.stopping import run_stoppable
 from unison_agent.media import Image
 from unison_agent.packs import load_pack
@@ -244,7 +244,6 @@ def _progress_words(event: ProgressEvent) -> str:
 
 
 def _tool(function: Function, *, is_own: bool) -> types.Tool:
-    listed = in_format(function, "mcp")
     ours = function.task is not None or (function.name == WHOLE and not is_own)
     hints = types.ToolAnnotations(
         read_only_hint=True if (function.task or "").endswith("_understanding") else None,
@@ -255,7 +254,7 @@ def _tool(function: Function, *, is_own: bool) -> types.Tool:
         name=function.name,
         title=function.name.replace("_", " ").capitalize(),
         description=function.description,
-        input_schema=cast("dict[str, Any]", listed["inputSchema"]),
+        input_schema=input_schema(function),
         output_schema=CallReport.model_json_schema(),
         annotations=hints if ours else None,
     )

@@ -6,15 +6,13 @@ frame. A call that the model can mend is given back to it to try again; one that
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
 from unison_agent.errors import MissingDependencyError
-from unison_agent.functions import CallResult, Function, FunctionCalling, Granularity, MediaPolicy
-from unison_agent.functions.catalog import functions
-from unison_agent.functions.dialects import in_format
+from unison_agent.functions import CallResult, FunctionCalling, Granularity, MediaPolicy
 from unison_agent.functions.incoming import NOTHING_FROM_OUTSIDE
 from unison_agent.functions.replies import in_words, pictures
-from unison_agent.integrations.stopping import run_stoppable
+from unison_agent.integrations.offering import Offer, offers
 from unison_agent.progress import Progress
 
 try:
@@ -46,29 +44,21 @@ def unison_toolset(
         progress: Told of every unit of work, in the thread that does it.
         max_retries: How often in a row a model may mend a call.
     """
-    known = functions(unison.tools(), unison.custom_tools(), granularity)
     tools = [
         Tool[object].from_schema(
-            _carry_out(unison, function.name, policy, progress),
-            name=function.name,
-            description=function.description,
-            json_schema=_schema(function),
+            _carry_out(offer),
+            name=offer.name,
+            description=offer.description,
+            json_schema=offer.input_schema,
         )
-        for function in known
+        for offer in offers(unison, granularity, policy, progress)
     ]
     return FunctionToolset[object](tools, id="unison", max_retries=max_retries)
 
 
-def _carry_out(
-    unison: FunctionCalling, name: str, policy: MediaPolicy, progress: Progress | None
-) -> Callable[..., Awaitable[ToolReturn[Any]]]:
+def _carry_out(offer: Offer) -> Callable[..., Awaitable[ToolReturn[Any]]]:
     async def call(**arguments: object) -> ToolReturn[Any]:
-        return _told(
-            await run_stoppable(
-                lambda listen: unison.call(name, arguments, policy=policy, progress=listen),
-                progress,
-            )
-        )
+        return _told(await offer.acall(**arguments))
 
     return call
 
@@ -79,7 +69,3 @@ def _told(result: CallResult) -> ToolReturn[Any]:
         raise failure(in_words(result))
     shown = [BinaryImage(png, media_type="image/png") for _, png in pictures(result)]
     return ToolReturn([json.loads(in_words(result)), *shown], metadata=result.to_dict())
-
-
-def _schema(function: Function) -> dict[str, Any]:
-    return cast("dict[str, Any]", in_format(function, "mcp")["inputSchema"])

@@ -9,10 +9,10 @@ from typing import Any, cast
 from unison_agent.artifacts import SCHEME
 from unison_agent.errors import MissingDependencyError
 from unison_agent.functions import CallResult, Function, FunctionCalling, Granularity, MediaPolicy
-from unison_agent.functions.catalog import JsonSchema, functions
-from unison_agent.functions.dialects import in_format
+from unison_agent.functions.catalog import JsonSchema
 from unison_agent.functions.incoming import NOTHING_FROM_OUTSIDE
 from unison_agent.functions.replies import in_words
+from unison_agent.integrations.offering import Offer, offers
 from unison_agent.media import Image, Video
 from unison_agent.progress import Progress
 from unison_agent.tasks import UNDERSTANDING_TASKS
@@ -41,8 +41,7 @@ def unison_tools(
         policy: Which media the model may name besides handles and data URIs.
         progress: Told of every unit of work; raise RunCancelledError in it to stop.
     """
-    known = functions(unison.tools(), unison.custom_tools(), granularity)
-    return [UnisonTool(unison, function, policy, progress) for function in known]
+    return [UnisonTool(offer) for offer in offers(unison, granularity, policy, progress)]
 
 
 class UnisonTool(Tool):
@@ -50,19 +49,14 @@ class UnisonTool(Tool):
 
     skip_forward_signature_validation = True  # `forward` takes what `inputs` says
 
-    def __init__(
-        self,
-        unison: FunctionCalling,
-        function: Function,
-        policy: MediaPolicy,
-        progress: Progress | None,
-    ) -> None:
-        self.name = function.name
-        self.output_type, gives = _output(function)
-        self.description = f"{function.description} {gives}"
-        self._lists = {name for name, one in function.arguments.items() if _lists_media(one)}
-        self.inputs = _inputs(function)
-        self._unison, self._policy, self._progress = unison, policy, progress
+    def __init__(self, offer: Offer) -> None:
+        self.name = offer.name
+        self.output_type, gives = _output(offer.function)
+        self.description = f"{offer.description} {gives}"
+        arguments = offer.function.arguments
+        self._lists = {name for name, one in arguments.items() if _lists_media(one)}
+        self.inputs = _inputs(offer)
+        self._offer = offer
         super().__init__()  # pyright: ignore[reportUnknownMemberType]
 
     def forward(self, *values: object, **named: object) -> object:
@@ -73,14 +67,7 @@ class UnisonTool(Tool):
         """
         given = {**dict(zip(self.inputs, values, strict=False)), **named}
         arguments = {name: self._argument(name, value) for name, value in given.items()}
-        done = self._unison.call(
-            self.name,
-            arguments,
-            policy=self._policy,
-            raise_errors=True,
-            progress=self._progress,
-        )
-        return _told(done)
+        return _told(self._offer.call_or_raise(**arguments))
 
     def _argument(self, name: str, value: object) -> object:
         """Return a value as a call takes it: one medium for several, and pictures as such."""
@@ -113,18 +100,18 @@ def _output(function: Function) -> tuple[str, str]:
     return "image", "Gives the picture, which other tools take as a medium."
 
 
-def _inputs(function: Function) -> dict[str, dict[str, Any]]:
-    listed = cast("JsonSchema", in_format(function, "mcp")["inputSchema"])
+def _inputs(offer: Offer) -> dict[str, dict[str, Any]]:
     inputs: dict[str, dict[str, Any]] = {}
-    for name, schema in cast("dict[str, dict[str, Any]]", listed["properties"]).items():
+    properties = cast("dict[str, dict[str, Any]]", offer.input_schema["properties"])
+    for name, schema in properties.items():
         if name == _ONE_PICTURE:
             continue
-        ours = function.arguments[name]
+        ours = offer.function.arguments[name]
         is_medium = "x-media" in ours or _lists_media(ours)
         said = {"description": schema.get("description") or name.replace("_", " ")}
         kind = "any" if is_medium else schema.get("type", "any")
         inputs[name] = {**({} if is_medium else schema), **said, "type": kind}
-        if name not in function.required:
+        if name not in offer.function.required:
             inputs[name]["nullable"] = True
     return inputs
 
