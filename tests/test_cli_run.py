@@ -144,7 +144,7 @@ def test_of_several_packs_the_choice_is_told_with_its_reason(
     assert "There is no tool or pack named 'dall-e'." in unknown.stderr
     by_kind = ("plan", "Turn the star green", "--kinds", "image", "--also", "sdxl")
     edit = {"task": "image_editing", "source": "image_1", "target": "star"}
-    assert "once the sizes of its media are known" in command(edit, *by_kind).stdout
+    assert "once the sizes of the media are known" in command(edit, *by_kind).stdout
 
 
 def test_strict_refuses_what_would_change(command: Commands, tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_a_tool_lacks_something_exactly_where_the_grammar_has_no_call_of_it() ->
     for tool, text, kinds in itertools.product(TOOLS, texts, several):
         asked = request(text, *kinds)
         stated = read_stated(text)
-        handles = {
+        handles: dict[MediaKind, list[tuple[str, str]]] = {
             kind: [(one.handle, "") for one in asked.attachments if one.kind == kind]
             + ([("step_1", "bit_set(0)")] if stated.several else [])
             for kind in media
@@ -157,18 +157,19 @@ def test_a_plan_asks_for_what_a_tool_lacks_in_a_sentence() -> None:
         " It also wants a whole number above 0 for width: please say it."
     )
     assert Plan.model_validate_json(plan.model_dump_json()) == plan
-    for tool, text, kinds, question in (
+    asking: list[tuple[CustomTool, str, tuple[MediaKind, ...], str]] = [
         (BLEND, "add", ("image",), "The tool blend wants 2 images for pictures: please attach one."),
         (BLEND, "mix", ("image", "image"), "The tool blend wants how to be add or multiply all: please say it."),
         (MOVE, "move by 3", (), "The tool move wants an image or a video and a video for background: please attach them."),
         (MOVE, "move", ("video",), "The tool move wants a number from 0 up to 100 for area x and a whole number for steps: please say them."),
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for tool, text, kinds, question in asking:
         (lack,) = lacking([tool], read_stated(text), name_attachments(kinds))
         assert lack.missing().question == question
 
 
 def test_grammar_and_reader_ask_only_where_something_is_lacking() -> None:
-    for text, kinds, written, expected in (
+    cases: list[tuple[str, tuple[MediaKind, ...], str, bool]] = [
         ("crop this", (), '{"tool":"crop","needs_input":"image"}', True),
         ("crop this", (), '{"tool":"crop","needs_input":"width"}', False),  # one after the other
         ("crop this", ("image",), '{"tool":"crop","needs_input":"width"}', True),
@@ -180,7 +181,8 @@ def test_grammar_and_reader_ask_only_where_something_is_lacking() -> None:
         ("crop this", (), '{"needs_input":"crop.image"}', False),
         ("move", ("video",), '{"tool":"move","needs_input":"area.x"}', True),
         ("move", ("video",), '{"needs_input":"source"}', True),
-    ):
+    ]
+    for text, kinds, written, expected in cases:
         asked = request(text, *kinds)
         assert admits(asked, written) is expected, written
         if expected:

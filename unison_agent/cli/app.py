@@ -188,7 +188,9 @@ def plan(
     for line in show.plan_lines(planned.plan):
         stdout().print(line)
     if planned.steps and (also or use):
-        for line in show.choice_lines(unison.dry_run(planned, tool=use)):
+        # Sizes decide too, and kinds have none.
+        known = None if kinds else unison.dry_run(planned, tool=use)
+        for line in show.choice_lines(known):
             stdout().print(line)
 
 

@@ -50,17 +50,15 @@ def result_lines(result: "Result") -> list[str]:
     return lines
 
 
-def choice_lines(forecast: "Forecast") -> list[str]:
-    """Return for each step which tool does it and why, and why the others do not (rich markup)."""
-    lines: list[str] = []
-    for number, step in enumerate(forecast.steps, start=1):
-        if step.granted is None:
-            lines.append(
-                f"[dim]step {number}: its tool is chosen once the sizes of its media are known[/]"
-            )
-        else:
-            lines += _why_lines(step.granted)
-    return lines
+def choice_lines(forecast: "Forecast | None") -> list[str]:
+    """Return for each step which tool does it and why, and why the others do not (rich markup).
+
+    Args:
+        forecast: None where the sizes of what is attached are not known.
+    """
+    granted = [None] if forecast is None else [step.granted for step in forecast.steps]
+    later = "[dim]the tool is chosen once the sizes of the media are known[/]"
+    return [line for one in granted for line in ([later] if one is None else _why_lines(one))]
 
 
 def _why_lines(granted: Granted) -> list[str]:

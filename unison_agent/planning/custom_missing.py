@@ -5,7 +5,7 @@ It says of a tool that it lacks something exactly where `custom_grammar` offers 
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from unison_agent.custom.fields import (
@@ -22,9 +22,9 @@ from unison_agent.custom.tool import CustomTool
 from unison_agent.planning.custom_reading import said_choices
 from unison_agent.planning.stated import Stated
 from unison_agent.planning.written import MISSING_KEY
-from unison_agent.tasks import Attachment, MissingInput
+from unison_agent.tasks import Attachment, MediaKind, MissingInput
 
-_A = {("image",): "an image", ("video",): "a video", ("image", "video"): "an image or a video"}
+_A: Mapping[MediaKind, str] = {"image": "an image", "video": "a video"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def _wanted(name: str, field: Field) -> str:
     words = name.replace("_", " ").replace(".", " ")
     match field:
         case HandleField():
-            plain = _A[field.kinds]
+            plain = " or ".join(_A[kind] for kind in field.kinds)
             return plain if name in (*field.kinds, "media") else f"{plain} for {words}"
         case ListField(item=HandleField() as item) if field.least > 1:
             kinds = " or ".join(f"{kind}s" for kind in item.kinds)
