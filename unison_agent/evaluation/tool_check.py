@@ -107,8 +107,10 @@ def bindings(
         Binding(tool.name, tool.name, custom_cases(tool, most=most, seed=seed)) for tool in tools
     ]
     for tool in tools:
-        cases = lacking_cases(tool, most=most)
-        own += [Binding(tool.name, _name(case.steps), cases) for case in cases[:1]]
+        lacks: dict[str, list[Case]] = {}
+        for case in lacking_cases(tool, most=most):
+            lacks.setdefault(_name(case.steps), []).append(case)
+        own += [Binding(tool.name, slot, tuple(cases)) for slot, cases in lacks.items()]
     return own + [
         Binding(tool.name, task, tuple(known.get(task, ())[:most]))
         for tool in pack.tools
