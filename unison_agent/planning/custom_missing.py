@@ -1,6 +1,6 @@
 """What a custom tool needs that a request does not hold, and how to ask for it; it knows no grammar and no model.
 
-It says of a tool that it lacks something exactly where `custom_grammar` offers no call of it.
+It says of a tool that it lacks something exactly where no plan can begin with a call of it.
 """
 
 import json
@@ -75,7 +75,7 @@ def lacking(
 ) -> tuple[Lack, ...]:
     """Return the tools that lack something, in order.
 
-    What an earlier step of the same request could make is not lacking.
+    What an earlier step could make is lacking too: a plan that begins with the tool has no such step.
 
     Args:
         tools: The tools.
@@ -100,14 +100,12 @@ def _unfilled(
                     below = f"{at}.{one.name}" if at else one.name
                     yield from _unfilled(one.field, below, stated, attachments)
         case HandleField():
-            if not stated.several and not _attached(field, attachments):
+            if not _attached(field, attachments):
                 yield at, field
         case ListField(least=0):
             pass
         case ListField(item=HandleField() as item):
-            there = _attached(item, attachments)
-            from_steps = stated.several and there == 0 and field.least == 1
-            if there < field.least and not from_steps:
+            if _attached(item, attachments) < field.least:
                 yield at, field
         case ListField():
             yield from _unfilled(field.item, at, stated, attachments)

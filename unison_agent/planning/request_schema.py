@@ -56,16 +56,16 @@ def request_schema(request: Request, tools: Sequence[CustomTool] = ()) -> Schema
         kind: [one.handle for one in request.attachments if one.kind == kind] + made
         for kind in ("image", "video")
     }
-    lacks = {lack.tool: lack.slot for lack in lacking(tools, stated, request.attachments)}
+    lacks = [lack.slot for lack in lacking(tools, stated, request.attachments)]
     calls = [
         *(_task(task, stated, handles) for task in TASK_MODELS),
-        *(_tool(tool, stated, handles) for tool in tools if tool.name not in lacks),
+        *(_tool(tool, stated, handles) for tool in tools),
     ]
     possible = [call for call in calls if call is not None]
     return _object(
         {
             "steps": {"type": "array", "items": {"anyOf": possible}, "maxItems": most},
-            MISSING_KEY: _or_null({"type": "string", "enum": [*SLOTS, *lacks.values()]}),
+            MISSING_KEY: _or_null({"type": "string", "enum": [*SLOTS, *lacks]}),
         }
     )
 
