@@ -30,7 +30,9 @@ class Commands:
         self._monkeypatch = monkeypatch
 
     def __call__(self, *arguments: str, given: str | None = None) -> Invoked:
-        def scripted(profile: str, progress: Progress, places: Sequence[str] = ()) -> Unison:
+        def scripted(
+            profile: str, progress: Progress, places: Sequence[str] = (), also: Sequence[str] = ()
+        ) -> Unison:
             pack, own = load_pack(profile), find_tools(places)
             tools = [AdapterTool(spec, EchoAdapter()) for spec in pack.tools]
             plan: Mapping[str, object] = {"task": "text_to_image"}

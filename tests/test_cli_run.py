@@ -40,11 +40,17 @@ class Commands:
         self.opened = 0
 
     def __call__(self, plan: Fields, *arguments: str, answer: str | None = None) -> Invoked:
-        def scripted(profile: str, progress: Progress, places: Sequence[str] = ()) -> Unison:
+        def scripted(
+            profile: str, progress: Progress, places: Sequence[str] = (), also: Sequence[str] = ()
+        ) -> Unison:
             self.opened += 1
             pack, own = load_pack(profile), find_tools(places)
             tools = [AdapterTool(spec, self.adapter) for spec in pack.tools]
-            router = Router(tools, custom=own, profile=pack.profile)
+            others = {
+                name: [AdapterTool(spec, self.adapter) for spec in load_pack(name).tools[1:]]
+                for name in also
+            }
+            router = Router(tools, custom=own, profile=pack.profile, also=others)
             planner = Planner(ScriptedWriter(plan), tools=own)
             return Unison(planner, router, progress=progress)
 
@@ -117,6 +123,28 @@ def test_changes_are_shown_with_their_reason(command: Commands) -> None:
     assert "640" in row
     assert "64" in row.replace("640", "")
     assert "why" in done.stdout
+
+
+def test_of_several_packs_the_choice_is_told_with_its_reason(
+    command: Commands, tmp_path: Path
+) -> None:
+    large = {**IMAGE, "width": 640, "height": 640}
+    asked = ("a red star, 640x640", "--also", "sdxl")
+    for arguments in (("plan", *asked), ("run", *asked, "--dry-run"), ("run", *asked)):
+        done = command(large, *arguments)
+        assert done.exit_code == 0, done.output
+        assert "sdxl: sdxl can do all that is asked." in done.stdout
+        assert "not nano-video: it would change width 640 to 64, height 640 to 64." in done.stdout
+    assert "choice" not in command(IMAGE, "run", "a red star", "--json").stdout
+    named = command(large, "run", *asked, "--use", "nano", "--out", "a.png")
+    assert "nano-video was named." in named.stdout
+    assert Result.load(tmp_path / "a.png").image.width == 64
+    unknown = command(large, "run", *asked, "--use", "dall-e")
+    assert unknown.exit_code == 1
+    assert "There is no tool or pack named 'dall-e'." in unknown.stderr
+    by_kind = ("plan", "Turn the star green", "--kinds", "image", "--also", "sdxl")
+    edit = {"task": "image_editing", "source": "image_1", "target": "star"}
+    assert "once the sizes of the media are known" in command(edit, *by_kind).stdout
 
 
 def test_strict_refuses_what_would_change(command: Commands, tmp_path: Path) -> None:
@@ -303,7 +331,7 @@ class Tiny:
         return adapter.run(call, granted, media, testing.tiny_conditioning(), slowly)
 
 
-def scripted(profile, progress, tools=()):
+def scripted(profile, progress, tools=(), also=()):
     writer = testing.ScriptedWriter({"task": "text_to_video", "steps": 50})
     spec = next(spec for spec in load_pack(profile).tools if spec.adapter == "video")
     return Unison(Planner(writer), Router([AdapterTool(spec, Tiny())], profile=profile))

@@ -24,7 +24,7 @@ from unison_agent.testing import EchoAdapter, ScriptedWriter
 import sys
 
 
-def scripted(profile, progress, tools=()):
+def scripted(profile, progress, tools=(), also=()):
     made = [AdapterTool(spec, EchoAdapter()) for spec in load_pack(profile).tools]
     return Unison(Planner(ScriptedWriter({"task": "text_to_image"})), Router(made, profile=profile))
 

@@ -405,8 +405,9 @@ def test_a_tool_is_offered_only_where_the_request_holds_what_it_needs() -> None:
     assert not admits(request("crop this", "image"), call)
     assert not admits(request("crop to 32 by 16", "image"), call, ())
     grammar = request_grammar("crop this", (), (CROP,))
-    assert '\\"tool\\"' not in grammar
-    assert grammar == request_grammar("crop this", ())
+    assert '\\"arguments\\"' not in grammar
+    blank = custom_tool({"title": "blank", "type": "object", "properties": {}}, str, description="Nothing.", output="text")  # fmt: skip
+    assert '\\"needs_input\\":\\"' not in request_grammar("crop this", (), (blank,))
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,9 @@ def test_every_block_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
         unison = names["unison"]
         assert isinstance(unison, Unison)
 
-        def opened(profile: str, progress: Progress, tools: Sequence[str] = ()) -> object:
+        def opened(
+            profile: str, progress: Progress, tools: Sequence[str] = (), also: Sequence[str] = ()
+        ) -> object:
             del profile, progress, tools
             return names["unison"]  # its models are loaded already
 

@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from unison_agent import ImageHandle, Stated, custom_tool
-from unison_agent.evaluation.custom_cases import custom_cases
-from unison_agent.evaluation.planning_cases import read_cases
+from unison_agent.evaluation.custom_cases import custom_cases, lacking_cases
+from unison_agent.evaluation.planning_cases import Step, read_cases
 from unison_agent.evaluation.tool_check import (
     Binding,
     Reach,
@@ -17,7 +17,7 @@ from unison_agent.evaluation.tool_check import (
 )
 from unison_agent.packs import load_pack
 from unison_agent.specs import Pack
-from unison_agent.tasks import TASK_CALL, TASKS, CustomCall, Plan, Request
+from unison_agent.tasks import TASK_CALL, TASKS, CustomCall, MissingInput, Plan, Request
 
 SHIPPED = Path(__file__).parents[1] / "unison_agent" / "evaluation" / "tool_requests.jsonl"
 
@@ -163,6 +163,31 @@ def test_a_custom_tool_is_asked_for_with_all_that_it_needs():
         assert is_offered(case.request, "measure", [tool])
     assert not is_offered(made[0].request, "measure")
     assert custom_cases(tool, most=2) == made[:2]
+
+
+def test_a_custom_tool_is_asked_for_without_what_it_needs_too():
+    tool = custom_tool(Measure, measure)
+    asked = lacking_cases(tool, most=3)
+    assert len({case.request.text for case in asked}) == 3
+    for case in asked:
+        assert case.request.attachments == ()
+        assert case.steps == (Step("needs_input", {"slot": "measure.photos"}),)
+        assert is_offered(case.request, "measure.photos", [tool])
+        assert not is_offered(case.request, "measure", [tool])
+        assert not is_offered(case.request, "measure.unit", [tool])
+    assert lacking_cases(custom_tool({"title": "wait", "type": "object"}, str, description="Wait.", output="text")) == ()  # fmt: skip
+
+    def asks(request: Request) -> Plan:
+        missing = MissingInput(slot="measure.photos", question="Which?")
+        return Plan(request=request, missing=missing)
+
+    calls = (CustomCall(tool="measure", arguments={}),)
+    (_, wanted) = bindings(small_pack(), tools=[tool], most=3)[:2]
+    assert wanted.name == "measure.photos"
+    (reach,) = check([wanted], asks, tools=[tool])
+    assert (reach.chosen, reach.offered, reach.cases) == (3, 3, 3)
+    (reach,) = check([wanted], lambda request: Plan(request=request, steps=calls), tools=[tool])
+    assert reach.reachable  # it is told, and not required
 
 
 def test_custom_tools_are_checked_beside_the_tasks_and_with_what_they_draw_to_themselves():

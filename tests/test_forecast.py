@@ -82,7 +82,7 @@ def test_what_would_be_refused_is_refused(unison: Unison) -> None:
 
 def test_the_cost_is_that_of_the_measured_sizes_and_between_them(unison: Unison) -> None:
     calls = plan(PICTURE, {**CLIP, "num_frames": 9}, CLIP)
-    told = forecast(calls, granted(unison, calls), unison.tools(), machine=HERE, costs=TABLE)
+    told = forecast(calls, granted(unison, calls), machine=HERE, costs=TABLE)
     seconds = [step.seconds for step in told.steps]
     assert seconds == pytest.approx([0.7, 10 * 0.13 + 0.28, 2.46])
     assert told.seconds == pytest.approx(sum(second or 0 for second in seconds))
@@ -93,25 +93,25 @@ def test_the_cost_is_that_of_the_measured_sizes_and_between_them(unison: Unison)
 def test_beyond_the_measured_sizes_it_goes_on_in_proportion(unison: Unison) -> None:
     table = [cost.model_copy(update={"width": 32}) for cost in TABLE[:1]]
     calls = plan(PICTURE)
-    told = forecast(calls, granted(unison, calls), unison.tools(), machine=HERE, costs=table)
+    told = forecast(calls, granted(unison, calls), machine=HERE, costs=table)
     assert told.seconds == pytest.approx(2 * 0.7)
 
 
 def test_another_machine_is_named(unison: Unison) -> None:
     calls = plan(PICTURE, {"task": "text_understanding", "question": "why?"})
     grants = granted(unison, calls)
-    on_gpu = forecast(calls, grants, unison.tools(), machine="H200", costs=TABLE)
+    on_gpu = forecast(calls, grants, machine="H200", costs=TABLE)
     assert [step.measured_on for step in on_gpu.steps] == ["H200", HERE]
-    elsewhere = forecast(calls, grants, unison.tools(), machine="64 CPU cores", costs=TABLE)
+    elsewhere = forecast(calls, grants, machine="64 CPU cores", costs=TABLE)
     assert elsewhere.steps[0].measured_on == HERE
-    unknown = forecast(calls, grants, unison.tools(), machine=HERE, costs=())
+    unknown = forecast(calls, grants, machine=HERE, costs=())
     assert unknown.seconds is unknown.peak_gib is None
     assert "its cost was not measured" in str(unknown)
 
 
 def test_it_is_told_as_json(unison: Unison) -> None:
     calls = plan(PICTURE)
-    told = forecast(calls, granted(unison, calls), unison.tools(), machine=HERE, costs=TABLE)
+    told = forecast(calls, granted(unison, calls), machine=HERE, costs=TABLE)
     document = json.loads(told.to_json())
     assert document["seconds"] == pytest.approx(0.7)
     assert document["steps"][0]["granted"]["width"] == 64

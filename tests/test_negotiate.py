@@ -177,7 +177,7 @@ def test_nothing_stated_changes_without_an_adjustment(
     assert len(changed) == len(granted.adjustments)
     stated = call.model_dump(exclude_none=True)
     step = tool.limits.multiple_of
-    for field in granted.model_dump(exclude={"output", "tool", "adjustments"}):
+    for field in granted.model_dump(exclude={"output", "tool", "adjustments", "choice"}):
         if field in stated:
             assert (getattr(granted, field) != stated[field]) == (field in changed)
     if "resolution" in stated:
@@ -221,7 +221,7 @@ def test_stating_what_was_granted_grants_the_same(
     tool: ToolSpec, call: TaskCall, basis: Basis | None
 ) -> None:
     first = negotiate(call, tool, basis=basis, default_seed=3)
-    kept = first.model_dump(exclude={"output", "tool", "adjustments"})
+    kept = first.model_dump(exclude={"output", "tool", "adjustments", "choice"})
     unstated = dict.fromkeys(("resolution", "aspect_ratio", "duration_seconds"))
     if not isinstance(call, VideoGeneration):
         del unstated["duration_seconds"]
@@ -240,7 +240,7 @@ def test_nothing_stated_grants_the_defaults(tool: ToolSpec, task: str) -> None:
     assert isinstance(
         granted, GrantedVideo if "to_video" in task or task[0] == "v" else GrantedImage
     )
-    kept = granted.model_dump(exclude={"output", "tool", "seed", "adjustments"})
+    kept = granted.model_dump(exclude={"output", "tool", "seed", "adjustments", "choice"})
     assert kept == {field: getattr(tool.defaults, field) for field in kept}
     assert granted.seed == 5
 

@@ -147,6 +147,74 @@ def test_words_that_point_back(text: str, points: bool) -> None:
     assert points_back(text) is points
 
 
+POINT_BACK = (
+    "Kannst du die Farbe des Sterns in diesem Bild ändern?",
+    "Mueve la estrella a la derecha en esta imagen",
+    "Mach es jetzt blau",
+    "Mache sie größer",
+    "Drehe das Bild um",
+    "Nimm das zweite und färbe es grün",
+    "Färbe den Stern in diesem Bild grün",
+    "Rends-le bleu",
+    "Maintenant fais-la bouger",
+    "Change la couleur de cette image",
+    "La deuxième en vert",
+    "Anime la dernière",
+    "Hazlo azul",
+    "Ahora píntala de verde",
+    "Muévelo a la derecha",
+    "Anima la segunda",
+    "Cambia el color de esta imagen",
+    "把它变成蓝色",
+    "让这张图动起来",
+    "第二张换成绿色",
+    "把它们都变红",
+    "それを青くして",
+    "この画像を動かして",
+    "2枚目を緑にして",
+    "最後のを大きくして",
+    "اجعلها زرقاء",
+    "اجعله أكبر",
+    "غيّر لون هذه الصورة",
+    "حرّك الثانية",
+)
+POINT_AT_NOTHING = (
+    "Zeichne einen roten Stern",
+    "Zeichne zwei Sterne und färbe sie rot",
+    "Was ist die Hauptstadt von Frankreich?",
+    "Ein blauer Kreis, der sich bewegt",
+    "Dessine une étoile rouge sur un fond bleu",
+    "Dessine deux étoiles et rends-les rouges",
+    "Quelle est la capitale de la France ?",
+    "Une vidéo de deux secondes",
+    "Dibuja una estrella roja",
+    "Dibuja una estrella y hazla azul",
+    "¿Cuál es la capital de Francia?",
+    "Un vídeo de un gato que se mueve",
+    "画一个红色的星星",
+    "画两颗星然后把它们变红",
+    "法国的首都是哪里",
+    "一只猫的视频",
+    "赤い星を描いて",
+    "星を描いて、それを赤くして",
+    "フランスの首都はどこですか",
+    "ارسم نجمة حمراء على خلفية زرقاء",
+    "ارسم نجمة واجعلها حمراء",
+    "ما هي عاصمة فرنسا؟",
+    "the stars of a night, die hard poster",
+)
+
+
+@pytest.mark.parametrize("text", POINT_BACK)
+def test_words_of_other_languages_that_point_back(text: str) -> None:
+    assert points_back(text)
+
+
+@pytest.mark.parametrize("text", POINT_AT_NOTHING)
+def test_words_of_other_languages_that_ask_for_something_new(text: str) -> None:
+    assert not points_back(text)
+
+
 _I: MediaKind = "image"
 _V: MediaKind = "video"
 
@@ -173,6 +241,24 @@ _V: MediaKind = "video"
         ("both in blue", [(_I, 1), (_I, 2), (_I, 3)], [2, 1]),
         ("make the last frame blue", [(_I, 1), (_I, 2)], [1]),
         ("make it blue", [], []),
+        ("Nimm das zweite und färbe es grün", [(_I, 1), (_I, 2), (_I, 3)], [1]),
+        ("Drehe das Bild um", [(_I, 1), (_V, 2)], [0]),
+        ("Färbe beide rot", [(_I, 1), (_I, 2), (_I, 3)], [2, 1]),
+        ("La première en vert", [(_I, 1), (_I, 2)], [0]),
+        ("Ralentis cette vidéo", [(_V, 1), (_I, 2)], [0]),
+        ("Rends-les bleus", [(_I, 1), (_I, 2), (_I, 2)], [2, 1]),
+        ("Anima la segunda", [(_I, 1), (_I, 2), (_I, 3)], [1]),
+        ("Haz más lento este vídeo", [(_V, 1), (_I, 2)], [0]),
+        ("Píntalas de azul", [(_I, 1), (_I, 2), (_I, 3)], [2, 1, 0]),
+        ("第二张换成绿色", [(_I, 1), (_I, 2), (_I, 3)], [1]),
+        ("让这张图动起来", [(_I, 1), (_V, 2)], [0]),
+        ("上一张", [(_I, 1), (_I, 2)], [0]),
+        ("2枚目を緑にして", [(_I, 1), (_I, 2), (_I, 3)], [1]),
+        ("この動画を遅くして", [(_V, 1), (_I, 2)], [0]),
+        ("両方とも青くして", [(_I, 1), (_I, 2), (_I, 3)], [2, 1]),
+        ("حرّك الصورة الثانية", [(_I, 1), (_I, 2), (_I, 3)], [1]),
+        ("أبطئ الفيديو", [(_V, 1), (_I, 2)], [0]),
+        ("اجعلها زرقاء", [(_I, 1), (_I, 2)], [1]),
     ],
 )
 def test_what_is_pointed_at(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, get_args
 
@@ -12,13 +11,12 @@ from unison_agent.errors import RequestError
 from unison_agent.forecast import Forecast, forecast
 from unison_agent.functions import FunctionCalling
 from unison_agent.media import MediaSet, MediaSource
-from unison_agent.opening import LazyPlanner, load_understanding, open_planner, open_tools
-from unison_agent.packs import load_pack
+from unison_agent.opening import LazyPlanner, open_packs, open_planner
 from unison_agent.planned import Planned
 from unison_agent.planning.planner import ask_if_unsure, make_request
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.result import Result, Timings
-from unison_agent.router import Lazy, Router, StageClock
+from unison_agent.router import Named, Router, StageClock
 from unison_agent.session import Session
 from unison_agent.specs import ToolSpec
 from unison_agent.tasks import Mode, Plan, Request
@@ -70,6 +68,7 @@ class Unison(FunctionCalling):
         cls,
         profile: str | Path = "nano",
         *,
+        also: str | Path | Sequence[str | Path] = (),
         tools: Sequence[CustomTool] = (),
         planner: "OutlinesModel | None" = None,
         connector: str | Path | None = None,
@@ -80,6 +79,8 @@ class Unison(FunctionCalling):
 
         Args:
             profile: The name of a profile that ships with the library, or the path of a tool pack.
+            also: More of them, whose tools serve beside those of `profile`, which alone plans. Of several tools for a
+                task the one is chosen that can do what is asked with the fewest changes, or else the quickest.
             tools: Tools of your own that requests can be routed to; see `custom_tool`.
             planner: A model of outlines that plans in place of the profile's, e.g. what
                 ``outlines.from_openai`` returns; its plans have no confidence.
@@ -89,18 +90,14 @@ class Unison(FunctionCalling):
 
         Raises:
             UnknownProfileError: There is no such profile.
-            PackError: The tool pack is wrong.
+            PackError: A tool pack is wrong, or two of them do not go together.
             ToolError: Two of the tools have the same name, or the profile's planner can call none.
             WeightsError: There is no file `connector`.
             MissingDependencyError: `planner` was given, and outlines is not installed.
         """
-        pack = load_pack(profile)
-        load = partial(load_understanding, pack.understanding, device=device, tools=tools)
-        understanding = Lazy(load)
-        made = open_tools(
-            pack, understanding, device, None if connector is None else Path(connector)
-        )
-        router = Router(made, custom=tools, profile=pack.profile)
+        opened = open_packs(profile, also, device=device, connector=connector, tools=tools)
+        pack, understanding = opened.pack, opened.understanding
+        router = Router(opened.tools, custom=tools, profile=pack.profile, also=opened.also)
         if planner is not None:
             from unison_agent.planning.outlines_writer import OutlinesPlanner
 
@@ -112,6 +109,11 @@ class Unison(FunctionCalling):
     def profile(self) -> str:
         """The name of the profile."""
         return self._router.profile
+
+    @property
+    def packs(self) -> tuple[str, ...]:
+        """The names of the profile and of the packs whose tools serve beside its own."""
+        return self._router.packs
 
     def _specs(self) -> tuple[ToolSpec, ...]:
         return self._router.tools
@@ -207,6 +209,7 @@ class Unison(FunctionCalling):
         *,
         mode: Mode = "nearest",
         seed: int | None = None,
+        tool: Named = None,
         progress: Progress | None = None,
     ) -> Result:
         """Carry out a request, or a plan made before.
@@ -217,6 +220,7 @@ class Unison(FunctionCalling):
             mode: ``"nearest"`` does what is possible and says what it changed, ``"strict"`` refuses,
                 ``"ask"`` refuses with a question.
             seed: Where the request states none; 0 when left out, so that a run can be repeated.
+            tool: Where there are several packs: the tool or pack that does it, or the tool of each step.
             progress: Told of every unit of work; raise RunCancelledError in it to stop.
 
         Raises:
@@ -229,7 +233,8 @@ class Unison(FunctionCalling):
             GenerationError: A model failed, or made something else than was granted.
             RunCancelledError: Raised by `progress`.
         """
-        result = self._run(request, MediaSet.of(media), mode=mode, seed=seed, progress=progress)
+        attached = MediaSet.of(media)
+        result = self._run(request, attached, mode=mode, seed=seed, tool=tool, progress=progress)
         self.artifacts.keep_outputs(result)
         return result
 
@@ -241,6 +246,7 @@ class Unison(FunctionCalling):
         mode: Mode,
         seed: int | None,
         progress: Progress | None,
+        tool: Named = None,
     ) -> Result:
         if mode not in get_args(Mode):
             msg = f"mode must be one of {', '.join(get_args(Mode))}, got {mode!r}."
@@ -248,7 +254,7 @@ class Unison(FunctionCalling):
         listener = progress or self._progress
         planned = self._as_planned(request, media, listener)
         result = self._router.run(
-            planned.plan, planned.media, progress=listener, mode=mode, seed=seed or 0
+            planned.plan, planned.media, progress=listener, mode=mode, seed=seed or 0, tool=tool
         )
         return Result(result.plan, result.steps, planned.timings + result.timings)
 
@@ -270,6 +276,7 @@ class Unison(FunctionCalling):
         *,
         mode: Mode = "nearest",
         seed: int | None = None,
+        tool: Named = None,
         progress: Progress | None = None,
     ) -> Forecast:
         """Say what a request would be carried out as, and what that would cost; no pipeline is loaded.
@@ -279,14 +286,17 @@ class Unison(FunctionCalling):
             media: As for `run`; sizes count, so `MediaSet.of_kinds` is enough only where nothing is made from one.
             mode: As for `run`.
             seed: As for `run`.
+            tool: As for `run`.
             progress: Told of loading and planning.
 
         Raises:
             UnisonError: As `run` raises before anything is made.
         """
         planned = self._as_planned(request, MediaSet.of(media), progress)
-        granted = self._router.grants(planned.plan, planned.media, mode=mode, seed=seed or 0)
-        return forecast(planned.plan, granted, self._router.tools)
+        granted = self._router.grants(
+            planned.plan, planned.media, mode=mode, seed=seed or 0, tool=tool
+        )
+        return forecast(planned.plan, granted)
 
     def session(self) -> Session:
         """Return a session: turns about the same pictures, where "now make it blue" is understood."""

@@ -6,7 +6,7 @@ number of pixels of all frames; above the largest in proportion, below the small
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,6 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from unison_agent._resources import data
-from unison_agent.specs import ToolSpec
 from unison_agent.tasks import (
     Call,
     CustomCall,
@@ -23,8 +22,9 @@ from unison_agent.tasks import (
     GrantedVideo,
     Plan,
     Wire,
+    granted_json,
 )
-from unison_agent.wording import granted_words
+from unison_agent.wording import choice_words, granted_words
 
 FILE = "costs.json"
 
@@ -79,10 +79,12 @@ class StepForecast:
     def __str__(self) -> str:
         """Return it in words."""
         what = "not known before it runs" if self.granted is None else granted_words(self.granted)
-        if self.seconds is None or self.peak_gib is None:
-            return f"{self.task}: {what}; its cost was not measured"
-        cost = f"about {self.seconds:.1f} s and {self.peak_gib:.1f} GiB"
-        return f"{self.task}: {what}; {cost}, as measured on {self.measured_on}"
+        cost = "its cost was not measured"
+        if self.seconds is not None and self.peak_gib is not None:
+            cost = f"about {self.seconds:.1f} s and {self.peak_gib:.1f} GiB"
+            cost += f", as measured on {self.measured_on}"
+        why = () if self.granted is None else choice_words(self.granted)
+        return "\n  ".join([f"{self.task}: {what}; {cost}", *why])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class Forecast:
         return max(known, default=0.0) if len(known) == len(self.steps) else None
 
     def __str__(self) -> str:
-        """Return a line a step."""
+        """Return a line a step, and why its tool was chosen where there was a choice."""
         return "\n".join(map(str, self.steps))
 
     def to_json(self) -> str:
@@ -112,7 +114,7 @@ class Forecast:
         steps = [
             {
                 "task": step.task,
-                "granted": None if step.granted is None else step.granted.model_dump(mode="json"),
+                "granted": None if step.granted is None else granted_json(step.granted),
                 "seconds": step.seconds,
                 "peak_gib": step.peak_gib,
                 "measured_on": step.measured_on or None,
@@ -126,7 +128,6 @@ class Forecast:
 def forecast(
     plan: Plan,
     granted: Sequence[GrantedTask | None],
-    specs: Iterable[ToolSpec],
     *,
     machine: str | None = None,
     costs: Sequence[Cost] | None = None,
@@ -136,23 +137,37 @@ def forecast(
     Args:
         plan: What is to be done.
         granted: What each of its steps would be granted.
-        specs: The tools.
         machine: As `machine_name` says it; this one when left out.
         costs: The table; the one that ships when left out.
     """
     table = shipped_costs() if costs is None else costs
     here = machine_name() if machine is None else machine
-    serving = {task: spec.name for spec in specs for task in spec.tasks}
     steps: list[StepForecast] = []
     for call, one in zip(plan.steps, granted, strict=True):
         if one is None or isinstance(call, CustomCall):
             steps.append(StepForecast(_name(call), one))
             continue
-        of_tool = [cost for cost in table if cost.tool == serving[call.task]]
+        of_tool = [cost for cost in table if cost.tool == one.tool]
         same = [cost for cost in of_tool if cost.machine == here]
         known = same or [cost for cost in of_tool if cost.machine == of_tool[0].machine]
         steps.append(_step(call.task, one, known))
     return Forecast(tuple(steps))
+
+
+def seconds_here(
+    granted: GrantedTask, *, machine: str | None = None, costs: Sequence[Cost] | None = None
+) -> float | None:
+    """Return how long it takes on a machine; None where its tool was not measured on one like it.
+
+    Args:
+        granted: What would be done.
+        machine: As `machine_name` says it; this one when left out.
+        costs: The table; the one that ships when left out.
+    """
+    table = shipped_costs() if costs is None else costs
+    of_tool = [cost for cost in table if cost.tool == granted.tool]
+    here = machine or machine_name() if of_tool else ""
+    return _step("", granted, [cost for cost in of_tool if cost.machine == here]).seconds
 
 
 def _name(call: Call) -> str:

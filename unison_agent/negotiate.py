@@ -20,6 +20,7 @@ from unison_agent.tasks import (
     GrantedVideo,
     ImageControllableGeneration,
     ImageReferenceGeneration,
+    ImageToVideo,
     Mode,
     TaskCall,
     VideoControllableGeneration,
@@ -92,6 +93,11 @@ def _refuse_impossible(call: Generation, tool: ToolSpec, limits: Limits) -> None
                 known = ", ".join(limits.control_types) or "none"
                 msg = f"control_type {kind} is not one that {tool.name} follows: {known}."
                 raise NegotiationError(msg)
+        case ImageToVideo():
+            for name in ("first_frame", "last_frame"):
+                if getattr(call, name) is not None and name not in limits.frames:
+                    msg = f"a {name} was given, {tool.name} takes {' and '.join(limits.frames) or 'none'}."
+                    raise NegotiationError(msg)
         case _:
             pass
 

@@ -27,7 +27,7 @@ from unison_agent.progress import Progress
 from unison_agent.replay import Record
 from unison_agent.result import Artifact, Result
 from unison_agent.result.saving import SUFFIXES, encoded
-from unison_agent.tasks import GrantedImage, GrantedVideo
+from unison_agent.tasks import GrantedImage, GrantedVideo, granted_json
 
 Match = Literal["bytes", "pixels", "different"]
 """``"bytes"``: the files are the same; ``"pixels"``: what they show is; ``"different"``: not even that."""
@@ -135,6 +135,21 @@ def profile_of(saved: Saved) -> str:
     return profile
 
 
+def also_of(saved: Saved) -> tuple[str, ...]:
+    """Return the other packs whose tools made a file, if they ship with this installation.
+
+    Raises:
+        OutputError: One does not; a record's word is not taken for a path.
+    """
+    known = known_profiles()
+    for name in (also := saved.record.also):
+        if name not in known:
+            msg = f"{saved.name} was made with a tool of the pack {name[:80]!r}, which does not ship with the library."
+            hint = "If you have that pack and trust it, name it yourself in also."
+            raise OutputError(msg, hint=hint)
+    return also
+
+
 def remake(
     source: "str | Path | bytes | Saved",
     media: Sequence[MediaSource] = (),
@@ -148,7 +163,8 @@ def remake(
         source: The file, or what `read_saved` gave.
         media: What was attached, in any order: it is known by its hash. What no hash knows is taken for
             the attachments that are left, in order, and listed as a difference.
-        agent: What runs the plan; by default the recorded profile, if it ships with the library.
+        agent: What runs the plan, on the recorded tools where it has them; by default the recorded profile and
+            packs, if they ship with the library.
         progress: Told of every unit of work.
 
     Raises:
@@ -160,10 +176,12 @@ def remake(
     saved = source if isinstance(source, Saved) else read_saved(source)
     record = saved.record
     if agent is None:
-        agent = Unison.from_pretrained(profile_of(saved))
+        agent = Unison.from_pretrained(profile_of(saved), also=also_of(saved))
     given = MediaSet.of(media)
     attached, swapped = _attachments(record, [given.medium(name) for name, _ in given.attachments])
-    result = agent.run(record.plan, attached, seed=_seed(record), progress=progress)
+    result = agent.run(
+        record.plan, attached, seed=_seed(record), tool=_tools(record, agent), progress=progress
+    )
     artifacts = tuple(_made(result, each.record, saved.name) for each in saved.outputs)
     pairs = list(zip(saved.outputs, artifacts, strict=True))
     matches = {_compare(*pair) for pair in pairs}
@@ -240,6 +258,16 @@ def _seed(record: Record) -> int:
     return 0
 
 
+def _tools(record: Record, agent: Unison) -> list[str | None]:
+    """Return the recorded tool of each step; None for a custom tool, and where the agent has no such tool."""
+    serving = {(spec.name, task) for spec in agent.tools() for task in spec.tasks}
+    pairs = zip_longest(record.plan.steps, record.granted[: len(record.plan.steps)])
+    return [
+        one.tool if one is not None and (one.tool, call.task) in serving else None
+        for call, one in pairs
+    ]
+
+
 def _made(result: Result, record: Record, name: str) -> Artifact:
     artifacts = result.steps[record.step - 1].artifacts
     if record.index > len(artifacts):
@@ -285,8 +313,9 @@ def _differences(record: Record, artifact: Artifact) -> Iterator[Difference]:
     for number, (then, granted) in enumerate(
         zip(record.granted, now.granted, strict=False), start=1
     ):
-        was, is_now = then.model_dump(mode="json"), granted.model_dump(mode="json")
-        for field in sorted(was.keys() | is_now.keys()):
+        was, is_now = granted_json(then), granted_json(granted)
+        # Why a tool was chosen is no part of what was made.
+        for field in sorted((was.keys() | is_now.keys()) - {"choice"}):
             if was.get(field) != is_now.get(field):
                 what = f"step {number} {field.replace('_', ' ')}"
                 yield Difference(what, str(was.get(field)), str(is_now.get(field)))

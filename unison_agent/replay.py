@@ -66,6 +66,7 @@ class Record(Wire):
     plan: Plan
     granted: tuple[Granted, ...] = Field(description="Of the plan's steps, in order.")
     profile: str
+    also: tuple[str, ...] = Field(default=(), description="Other packs whose tools took part.")
     weights: tuple[WeightHash, ...] = ()
     media: tuple[MediaHash, ...] = ()
     step: int = Field(ge=1, description="Which step of the plan made this output, from 1.")
@@ -95,6 +96,7 @@ class Record(Wire):
         media: MediaSet,
         step: int,
         index: int = 1,
+        also: tuple[str, ...] = (),
     ) -> Self:
         """A record made now, with this machine's versions.
 
@@ -106,6 +108,7 @@ class Record(Wire):
             media: The attachments; their hashes are taken, not their pixels.
             step: Which step made the output, from 1.
             index: Which of the step's outputs it is, from 1.
+            also: The other packs whose tools took part.
         """
         hashes = tuple(
             MediaHash(handle=handle, kind=kind, sha256=media.medium(handle).sha256)
@@ -117,6 +120,7 @@ class Record(Wire):
             plan=plan,
             granted=granted,
             profile=profile,
+            also=also,
             weights=weights,
             media=hashes,
             step=step,

@@ -15,6 +15,7 @@ from unison_agent.replay import MediaHash, Record, Version, WeightHash
 from unison_agent.tasks import (
     Adjustment,
     Attachment,
+    Choice,
     CustomCall,
     Evidence,
     Granted,
@@ -29,6 +30,7 @@ from unison_agent.tasks import (
     ImageUnderstanding,
     MissingInput,
     Plan,
+    RejectedTool,
     Request,
     TaskCall,
     TextToImage,
@@ -152,9 +154,14 @@ def plans() -> tuple[Plan, ...]:
 
 
 def granted() -> tuple[Granted, ...]:
-    """Return what was granted of an answer, an image, a clip that could not be as asked, and a custom tool."""
+    """Return what was granted of an answer, images, a clip that could not be as asked, and a custom tool."""
+    chosen = Choice(
+        reason="nano-video can do all that is asked.",
+        rejected=(RejectedTool(tool="sdxl", reason="it would change width 64 to 512."),),
+    )
     return (
         GrantedAnswer(output="text", tool="nano-answer", max_new_tokens=48),
+        _granted_image().model_copy(update={"choice": chosen}),
         _granted_image(),
         GrantedVideo(
             output="video",

@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 Sides = tuple[Count, Count]
+GivenFrame = Literal["first_frame", "last_frame"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 
 
@@ -69,6 +70,9 @@ class Limits(Wire):
     num_outputs: Count = Field(description="The most of one call.")
     references: int = Field(default=0, ge=0, description="The most images of a subject.")
     control_types: tuple[ControlType, ...] = get_args(ControlType)
+    frames: tuple[GivenFrame, ...] = Field(
+        default=get_args(GivenFrame), description="Which of them image_to_video may be given."
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -41,6 +41,15 @@ def granted_words(granted: Granted) -> str:
     return words if granted.num_outputs == 1 else f"{words}, {granted.num_outputs} outputs"
 
 
+def choice_words(granted: Granted) -> list[str]:
+    """Return why this tool was chosen, and why the others were not; nothing where there was no choice."""
+    choice = None if isinstance(granted, GrantedCustom) else granted.choice
+    if choice is None:
+        return []
+    rejected = [f"not {one.tool}: {one.reason}" for one in choice.rejected]
+    return [f"{granted.tool}: {choice.reason}", *rejected]
+
+
 def adjustment_words(adjustment: Adjustment) -> str:
     """Return what was changed, e.g. ``"width 640 -> 64"``."""
     name = adjustment.field.replace("_", " ")

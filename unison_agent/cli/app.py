@@ -13,7 +13,7 @@ from unison_agent.cli.bars import Bars
 from unison_agent.cli.doctor import doctor
 from unison_agent.cli.evaluate import evaluate
 from unison_agent.cli.inline import check_inline, show_inline
-from unison_agent.cli.options import Debug, Json, Media, Profile, Quiet, Text, Tools
+from unison_agent.cli.options import Also, Debug, Json, Media, Profile, Quiet, Text, Tools, Use
 from unison_agent.cli.planning_files import plan_file
 from unison_agent.cli.replay import replay
 from unison_agent.cli.telling import stderr, stdout, told
@@ -38,12 +38,15 @@ evaluate.command()(evaluate_tasks.understanding)
 app.add_typer(evaluate, name="evaluate")
 
 
-def open_unison(profile: str, progress: Progress, tools: Sequence[str] = ()) -> "Unison":
-    """Load the models of a profile, and the custom tools at some places."""
+def open_unison(
+    profile: str, progress: Progress, tools: Sequence[str] = (), also: Sequence[str] = ()
+) -> "Unison":
+    """Load the models of a profile and of other packs, and the custom tools at some places."""
     from unison_agent.agent import Unison
     from unison_agent.custom.finding import find_tools
 
-    return Unison.from_pretrained(profile, tools=find_tools(tools), progress=progress)
+    own = find_tools(tools)
+    return Unison.from_pretrained(profile, also=also, tools=own, progress=progress)
 
 
 def _print_version(wanted: bool) -> None:
@@ -85,6 +88,8 @@ def run(
     json: Json = False,
     quiet: Quiet = False,
     profile: Profile = "nano",
+    also: Also = None,
+    use: Use = None,
     tool: Tools = None,
     debug: Debug = False,
 ) -> None:
@@ -96,17 +101,17 @@ def run(
     text, attached = request_text(text), MediaSet.of(media or [])
     console = stdout() if not (json or quiet) else Console(file=None, quiet=True)
     with Bars(stderr(), shown=not quiet) as bars:
-        unison = open_unison(profile, bars, tool or ())
+        unison = open_unison(profile, bars, tool or (), also or ())
         planned = unison.plan(text, attached, progress=bars)
     for line in show.plan_lines(planned.plan):
         console.print(line)
     if dry_run:
-        cost = unison.dry_run(planned, mode=mode, seed=seed)
+        cost = unison.dry_run(planned, mode=mode, seed=seed, tool=use)
         typer.echo(cost.to_json() if json else str(cost))
         return
     if out is not None:
         files.check_fits(out, planned.plan)
-    result = _run(unison, planned, mode=mode, seed=seed, quiet=quiet)
+    result = _run(unison, planned, mode=mode, seed=seed, use=use, quiet=quiet)
     for line in show.result_lines(result):
         console.print(line)
     if result.adjustments:
@@ -154,6 +159,8 @@ def plan(
     ] = None,
     json: Json = False,
     profile: Profile = "nano",
+    also: Also = None,
+    use: Use = None,
     tool: Tools = None,
     debug: Debug = False,
 ) -> None:
@@ -163,8 +170,8 @@ def plan(
         msg = "Give either a request, or --batch IN.jsonl with --out OUT.jsonl."
         raise typer.BadParameter(msg)
     if batch is not None and out is not None:
-        if media or kinds or json or tool:
-            msg = "--batch names the media in its lines and takes no --media, --kinds, --tool or --json."
+        if media or kinds or json or tool or also or use:
+            msg = "--batch names the media in its lines and takes no --media, --kinds, --tool, --also, --use or --json."
             raise typer.BadParameter(msg)
         plan_file(batch, out, profile)
         return
@@ -173,13 +180,18 @@ def plan(
         raise typer.BadParameter(msg)
     attached = MediaSet.of(media or []) if kinds is None else MediaSet.of_kinds(*_kinds(kinds))
     with Bars(stderr()) as bars:
-        unison = open_unison(profile, bars, tool or ())
+        unison = open_unison(profile, bars, tool or (), also or ())
         planned = unison.plan(request_text(text or ""), attached, progress=bars)
     if json:
         typer.echo(planned.plan.model_dump_json(indent=2, exclude_none=True))
         return
     for line in show.plan_lines(planned.plan):
         stdout().print(line)
+    if planned.steps and (also or use):
+        # Sizes decide too, and kinds have none.
+        known = None if kinds else unison.dry_run(planned, tool=use)
+        for line in show.choice_lines(known):
+            stdout().print(line)
 
 
 @app.command()
@@ -204,6 +216,7 @@ def call(
     json: Json = False,
     quiet: Quiet = False,
     profile: Profile = "nano",
+    also: Also = None,
     tool: Tools = None,
     debug: Debug = False,
 ) -> None:
@@ -212,7 +225,7 @@ def call(
         files.check_out(out, overwrite=overwrite)
     given = typer.get_text_stream("stdin").read() if arguments == "-" else arguments
     with Bars(stderr(), shown=not quiet) as bars:
-        done = open_unison(profile, bars, tool or ()).call(
+        done = open_unison(profile, bars, tool or (), also or ()).call(
             name,
             given,
             media=MediaSet.of(media or []),
@@ -267,12 +280,18 @@ def demo(
 
 
 def _run(
-    unison: "Unison", planned: "Planned", *, mode: Mode, seed: int | None, quiet: bool
+    unison: "Unison",
+    planned: "Planned",
+    *,
+    mode: Mode,
+    seed: int | None,
+    use: str | None,
+    quiet: bool,
 ) -> "Result":
     """Run a plan; in mode ask, let the user say yes to the changes."""
     with Bars(stderr(), shown=not quiet) as bars:
         try:
-            return unison.run(planned, mode=mode, seed=seed, progress=bars)
+            return unison.run(planned, mode=mode, seed=seed, tool=use, progress=bars)
         except NegotiationError as error:
             if mode != "ask" or not error.changes:
                 raise
@@ -281,7 +300,7 @@ def _run(
     if not typer.confirm("Go on with what is possible?", err=True):
         raise refused
     with Bars(stderr(), shown=not quiet) as bars:
-        return unison.run(planned, mode="nearest", seed=seed, progress=bars)
+        return unison.run(planned, mode="nearest", seed=seed, tool=use, progress=bars)
 
 
 def _kinds(text: str) -> tuple[Kind, ...]:

@@ -26,6 +26,14 @@ Tools = Annotated[
         "--tool", help="A tool of your own, module:name or file.py:name; repeat it for several."
     ),
 ]
+Also = Annotated[
+    list[str] | None,
+    typer.Option(help="Another profile or pack that serves beside it; repeat it for several."),
+]
+Use = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The tool or pack that does it, where several could."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the file or the answer only.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.")]

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from unison_agent.cli import show
 from unison_agent.cli.bars import Bars
-from unison_agent.cli.options import Debug, Json, Media, Tools
+from unison_agent.cli.options import Also, Debug, Json, Media, Tools
 from unison_agent.cli.telling import stderr, stdout, told
 from unison_agent.errors import OutputError
 from unison_agent.explain import Explanation
@@ -28,12 +28,12 @@ _WORDS: "dict[Match, str]" = {
 }
 
 
-def open_agent(profile: str, tools: Sequence[str]) -> "Unison":
-    """Load the models of a profile, and the custom tools at some places."""
+def open_agent(profile: str, tools: Sequence[str], also: Sequence[str] = ()) -> "Unison":
+    """Load the models of a profile and of other packs, and the custom tools at some places."""
     from unison_agent.agent import Unison
     from unison_agent.custom.finding import find_tools
 
-    return Unison.from_pretrained(profile, tools=find_tools(tools))
+    return Unison.from_pretrained(profile, also=also, tools=find_tools(tools))
 
 
 @told
@@ -51,6 +51,7 @@ def replay(
         str | None,
         typer.Option(help="In place of the recorded profile; may be a tool pack's path."),
     ] = None,
+    also: Also = None,
     tool: Tools = None,
     json: Json = False,
     debug: Debug = False,
@@ -61,7 +62,7 @@ def replay(
     The exit code is 0 when every pixel is the same, and 1 when not.
     """
     del debug
-    from unison_agent.remake import profile_of, read_saved, remake
+    from unison_agent.remake import also_of, profile_of, read_saved, remake
 
     saved = read_saved(file)
     if out is not None:
@@ -69,7 +70,9 @@ def replay(
             suffixes = ", ".join(suffix for each in SUFFIXES.values() for suffix in each)
             raise OutputError(f"{out} holds no picture or clip.", hint=f"Use {suffixes}.")
         check_targets(numbered(out, len(saved.outputs)), overwrite=overwrite)
-    agent = open_agent(profile or profile_of(saved), tool or ())
+    # Who names a profile of their own has other tools in mind than those that are recorded.
+    others = also_of(saved) if also is None and profile is None else also or ()
+    agent = open_agent(profile or profile_of(saved), tool or (), others)
     with Bars(stderr(), shown=not json) as bars:
         remade = remake(saved, media or (), agent=agent, progress=bars)
     targets = () if out is None else numbered(out, len(remade.artifacts))

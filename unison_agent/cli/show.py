@@ -9,12 +9,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from unison_agent.explain import Explanation
-from unison_agent.tasks import TASKS, Adjustment, Call, Plan
-from unison_agent.wording import call_words, granted_words
+from unison_agent.tasks import TASKS, Adjustment, Call, Granted, Plan
+from unison_agent.wording import call_words, choice_words, granted_words
 
 if TYPE_CHECKING:
     from unison_agent.demo import Outcome
     from unison_agent.evaluation.tool_check import Reach
+    from unison_agent.forecast import Forecast
     from unison_agent.packs import Limits, ToolSpec
     from unison_agent.remake import Difference
     from unison_agent.result import Result, Timings
@@ -44,8 +45,26 @@ def result_lines(result: "Result") -> list[str]:
     lines: list[str] = []
     for number, step in enumerate(result.steps, start=1):
         lines.append(f"[bold cyan]granted[/] {escape(granted_words(step.granted))}")
+        lines += _why_lines(step.granted)
         lines += [f"[yellow]note[/] step {number}: {escape(note)}" for note in step.notes]
     return lines
+
+
+def choice_lines(forecast: "Forecast | None") -> list[str]:
+    """Return for each step which tool does it and why, and why the others do not (rich markup).
+
+    Args:
+        forecast: None where the sizes of what is attached are not known.
+    """
+    granted = [None] if forecast is None else [step.granted for step in forecast.steps]
+    later = "[dim]the tool is chosen once the sizes of the media are known[/]"
+    return [line for one in granted for line in ([later] if one is None else _why_lines(one))]
+
+
+def _why_lines(granted: Granted) -> list[str]:
+    first, *rejected = choice_words(granted) or ("",)
+    chosen = [f"[bold cyan]tool[/] {escape(first)}"] if first else []
+    return [*chosen, *(f"  [dim]{escape(one)}[/]" for one in rejected)]
 
 
 def adjustments_table(adjustments: Iterable[Adjustment]) -> Table:

@@ -103,3 +103,17 @@ def handles_in(
                     yield from handles_in(one.field, given[one.name], below)
         case _:
             pass
+
+
+def names_medium(field: "Field", argument: str) -> bool:
+    """Whether an argument, ``region.image`` where nested, names a medium or several."""
+    match field:
+        case ObjectField():
+            name, _, below = argument.partition(".")
+            return any(
+                one.name == name and names_medium(one.field, below) for one in field.arguments
+            )
+        case ListField():
+            return names_medium(field.item, argument)
+        case _:
+            return isinstance(field, HandleField) and not argument

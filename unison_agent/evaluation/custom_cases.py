@@ -18,7 +18,9 @@ from unison_agent.custom.fields import (
     TextField,
 )
 from unison_agent.custom.tool import CustomTool
-from unison_agent.evaluation.planning_cases import Case, Step
+from unison_agent.evaluation.planning_cases import NEEDS_INPUT, Case, Step
+from unison_agent.planning.custom_missing import lacking
+from unison_agent.planning.stated import read_stated
 from unison_agent.tasks import MediaKind
 
 # {does} is the description as an order, {name} the name in words, {values} what else is stated.
@@ -48,14 +50,35 @@ def custom_cases(tool: CustomTool, *, most: int = 12, seed: int = 0) -> tuple[Ca
         seed: Chooses the values.
     """
     rng = random.Random(f"{seed}-{tool.name}")
-    does = tool.description[:1].lower() + tool.description[1:].rstrip(". ")
     cases: list[Case] = []
     for form in _FORMS[:most]:
         kinds, values = _given(tool.parameters.arguments, rng)
         said = f": {', '.join(values)}" if values else ""
-        text = form.format(does=does, name=tool.name.replace("_", " "), values=said)
+        text = form.format(does=_order(tool), name=tool.name.replace("_", " "), values=said)
         cases.append(Case(request_of(text, kinds), (Step(tool.name, {}),), place=tool.name))
     return tuple(cases)
+
+
+def lacking_cases(tool: CustomTool, *, most: int = 12) -> tuple[Case, ...]:
+    """Return requests for a tool with nothing attached and no value stated, where it must ask for one.
+
+    Args:
+        tool: Which.
+        most: How many at most; there are none where it needs nothing.
+    """
+    cases: list[Case] = []
+    for form in _FORMS[:most]:
+        text = form.format(does=_order(tool), name=tool.name.replace("_", " "), values="")
+        request = request_of(text, ())
+        for lack in lacking([tool], read_stated(text), ()):
+            step = Step(NEEDS_INPUT, {"slot": lack.slot})
+            cases.append(Case(request, (step,), place=tool.name))
+    return tuple(cases)
+
+
+def _order(tool: CustomTool) -> str:
+    """Return what a tool does, as an order within a sentence."""
+    return tool.description[:1].lower() + tool.description[1:].rstrip(". ")
 
 
 def _given(arguments: Sequence[Argument], rng: random.Random) -> tuple[list[MediaKind], list[str]]:

@@ -1,7 +1,8 @@
 """Whether each tool of a pack can be reached by words: the conformance kit; it runs no tool.
 
 A binding is a tool under a name that the planner can choose, with requests that should choose it: a task of a
-pack's tool, or the name of a custom tool.
+pack's tool, the name of a custom tool, or an argument that a custom tool asks for, ``crop.image``, where it is called
+with nothing. How often it asks is told and not required.
 """
 
 import json
@@ -15,10 +16,13 @@ from typing import TYPE_CHECKING
 
 from unison_agent.custom.tool import CustomTool
 from unison_agent.errors import MissingDependencyError
-from unison_agent.evaluation.custom_cases import custom_cases
-from unison_agent.evaluation.planning_cases import NEEDS_INPUT, Case, read_cases
+from unison_agent.evaluation.custom_cases import custom_cases, lacking_cases
+from unison_agent.evaluation.planning import NO_PLAN
+from unison_agent.evaluation.planning_cases import NEEDS_INPUT, Case, Step, read_cases
 from unison_agent.evaluation.planning_run import run
+from unison_agent.planning.custom_reading import ARGUMENTS_KEY
 from unison_agent.planning.grammar import request_grammar
+from unison_agent.planning.written import MISSING_KEY
 from unison_agent.progress import Progress, silent
 from unison_agent.specs import Pack
 from unison_agent.tasks import TASKS, Plan, Request
@@ -102,6 +106,11 @@ def bindings(
     own = [
         Binding(tool.name, tool.name, custom_cases(tool, most=most, seed=seed)) for tool in tools
     ]
+    for tool in tools:
+        lacks: dict[str, list[Case]] = {}
+        for case in lacking_cases(tool, most=most):
+            lacks.setdefault(_name(case.steps), []).append(case)
+        own += [Binding(tool.name, slot, tuple(cases)) for slot, cases in lacks.items()]
     return own + [
         Binding(tool.name, task, tuple(known.get(task, ())[:most]))
         for tool in pack.tools
@@ -110,7 +119,7 @@ def bindings(
 
 
 def is_offered(request: Request, name: str, tools: Sequence[CustomTool] = ()) -> bool:
-    """Whether the request's grammar lets a plan begin with a call of that task or custom tool.
+    """Whether the request's grammar lets a plan begin with a call of that task or tool, or ask for that argument.
 
     Raises:
         MissingDependencyError: llguidance is not installed.
@@ -120,8 +129,10 @@ def is_offered(request: Request, name: str, tools: Sequence[CustomTool] = ()) ->
     except ImportError as error:
         raise MissingDependencyError(error.name or "llguidance", extra="models") from error
     tokens = _byte_tokens()
-    key = "task" if name in TASKS else "tool"
-    ids = tokens.tokenize_str(f'{{"{key}":{json.dumps(name)}')
+    tool, _, argument = name.partition(".")
+    follows = f',"{MISSING_KEY}":{json.dumps(argument)}' if argument else f',"{ARGUMENTS_KEY}"'
+    call = f'"task":"{name}"' if name in TASKS else f'"tool":"{tool}"{follows}'
+    ids = tokens.tokenize_str(f"{{{call}")
     grammar = request_grammar(request.text, request.attachments, tuple(tools))
     matcher = LLMatcher(tokens, grammar)
     return matcher.validate_tokens(ids) == len(ids)
@@ -158,7 +169,7 @@ def check(
     )
     reached: list[Reach] = []
     for binding in wanted:
-        found = Counter(next(outcomes).task for _ in binding.cases)
+        found = Counter(_name(next(outcomes).steps) for _ in binding.cases)
         chosen = found.pop(binding.name, 0)
         reached.append(
             Reach(
@@ -168,10 +179,18 @@ def check(
                 offered=sum(offers(case.request, binding.name, tools) for case in binding.cases),
                 chosen=chosen,
                 taken_for=dict(found.most_common()),
-                fair_share=fair_share,
+                fair_share=0.0 if "." in binding.name else fair_share,
             )
         )
     return reached
+
+
+def _name(steps: Sequence[Step]) -> str:
+    """Return what was chosen: the task or tool of the first step, or the argument that a tool asks for."""
+    if not steps:
+        return NO_PLAN
+    slot = str(steps[0].fields.get("slot", ""))
+    return slot if steps[0].task == NEEDS_INPUT and "." in slot else steps[0].task
 
 
 def served_by(pack: Pack) -> dict[str, str]:

@@ -4,7 +4,7 @@ A schema here is closed and whole: no ``$ref``, no ``default``, no null (what is
 ``x-media`` on every string that stands for a picture or a clip.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal, TypeAlias, cast
@@ -99,7 +99,10 @@ def functions(
     if granularity not in ("one", "tasks", "both"):
         msg = f"granularity must be one, tasks or both, got {granularity!r}."
         raise RequestError(msg)
-    serving: dict[Task, ToolSpec] = {task: spec for spec in tools for task in spec.tasks}
+    serving: dict[Task, list[ToolSpec]] = {}
+    for spec in tools:
+        for task in spec.tasks:
+            serving.setdefault(task, []).append(spec)
     own = tuple(custom)
     if any(tool.name == WHOLE for tool in own):
         msg = f"A custom tool is named {WHOLE}, which is the name of the whole agent."
@@ -108,7 +111,11 @@ def functions(
     if granularity != "tasks":
         found.append(_whole(serving, own))
     if granularity != "one":
-        found += [_task(task, serving[task].limits) for task in TASKS if task in serving]
+        found += [
+            _task(task, [spec.limits for spec in serving[task] if spec.limits is not None])
+            for task in TASKS
+            if task in serving
+        ]
         found += [Function(tool.name, tool.description, plain(tool.schema)) for tool in own]
     return tuple(found)
 
@@ -186,7 +193,7 @@ def _media(kind: str, least: int, meaning: str) -> JsonSchema:
     return {**listed, "minItems": least, "maxItems": MOST_MEDIA}
 
 
-def _whole(serving: Mapping[Task, ToolSpec], custom: Sequence[CustomTool]) -> Function:
+def _whole(serving: Collection[Task], custom: Sequence[CustomTool]) -> Function:
     can = ", ".join(task.replace("_", " ") for task in TASKS if task in serving)
     more = f", {', '.join(tool.name.replace('_', ' ') for tool in custom)}" if custom else ""
     description = (
@@ -208,7 +215,8 @@ def _model_schema(task: Task) -> JsonSchema:
     return plain(TASK_MODELS[task].model_json_schema())
 
 
-def _task(task: Task, limits: Limits | None) -> Function:
+def _task(task: Task, limits: Sequence[Limits]) -> Function:
+    """Return the function of a task; `limits` are those of the tools that serve it."""
     raw = _model_schema(task)
     properties = cast("dict[str, JsonSchema]", raw["properties"])
     required = [name for name in cast("list[str]", raw["required"]) if name != "task"]
@@ -221,7 +229,7 @@ def _task(task: Task, limits: Limits | None) -> Function:
         if schema.get("pattern") == _HANDLE_PATTERN:
             arguments[name] = medium(_role_kind(task, name), said)
         elif items.get("pattern") == _HANDLE_PATTERN:
-            most = MOST_MEDIA if limits is None else limits.references
+            most = max([one.references for one in limits], default=MOST_MEDIA)
             roles = _media(_role_kind(task, name), 1, f"{said}.")
             arguments[name] = {**roles, "maxItems": max(1, most)}
         else:
@@ -230,8 +238,7 @@ def _task(task: Task, limits: Limits | None) -> Function:
         kind = "image" if task == "image_understanding" else "any"
         arguments[MEDIA] = _media(kind, 1, "What the question is about.")
         required.append(MEDIA)
-    if limits is not None:
-        _tell_limits(arguments, limits)
+    _tell_limits(arguments, limits)
     description = " ".join((TASK_MODELS[task].__doc__ or task).split())
     return Function(task, description, _closed(arguments, required), task)
 
@@ -243,27 +250,34 @@ def _role_kind(task: Task, role: str) -> str:
     return "video" if clips else "image"
 
 
-def _tell_limits(arguments: dict[str, JsonSchema], limits: Limits) -> None:
-    """Say what the tool can really do; who asks for another number gets the nearest that it can."""
-    pairs: dict[str, tuple[float, float]] = {
-        "width": limits.width,
-        "height": limits.height,
-        "steps": limits.steps,
-        "guidance_scale": limits.guidance_scale,
-        "num_outputs": (1, limits.num_outputs),
-    }
-    if limits.num_frames is not None and limits.fps is not None:
-        pairs |= {"num_frames": limits.num_frames, "fps": limits.fps}
-    for name, (least, most) in pairs.items():
-        if name in arguments:
-            can = f"{least:g}" if least == most else f"{least:g} to {most:g}"
-            if name in ("width", "height") and limits.multiple_of > 1 and least != most:
-                can += f" in steps of {limits.multiple_of}"
-            arguments[name]["description"] = (
-                f"{arguments[name]['description']} Possible here: {can}."
-            )
-    if "control_type" in arguments:
-        arguments["control_type"]["enum"] = list(limits.control_types)
+def _tell_limits(arguments: dict[str, JsonSchema], limits: Sequence[Limits]) -> None:
+    """Say what the tools can really do; who asks for another number gets the nearest that one of them can."""
+    for name in arguments:
+        possible = list(dict.fromkeys(can for one in limits if (can := _possible(name, one))))
+        if possible:
+            told = arguments[name]["description"]
+            arguments[name]["description"] = f"{told} Possible here: {' or '.join(possible)}."
+    if "control_type" in arguments and limits:
+        known = dict.fromkeys(kind for one in limits for kind in one.control_types)
+        arguments["control_type"]["enum"] = list(known)
+
+
+def _possible(name: str, limits: Limits) -> str | None:
+    """Return the values of a number that a tool can do, in words; None of anything else."""
+    match name:
+        case "width" | "height" | "steps" | "guidance_scale" | "num_frames" | "fps":
+            pair: tuple[float, float] | None = getattr(limits, name)
+        case "num_outputs":
+            pair = (1, limits.num_outputs)
+        case _:
+            pair = None
+    if pair is None:
+        return None
+    least, most = pair
+    if least == most:
+        return f"{least:g}"
+    stepped = name in ("width", "height") and limits.multiple_of > 1
+    return f"{least:g} to {most:g}" + (f" in steps of {limits.multiple_of}" if stepped else "")
 
 
 def _closed(properties: Mapping[str, JsonSchema], required: Sequence[str]) -> JsonSchema:

@@ -21,10 +21,12 @@ from unison_agent.planning.call_fields import (
     makes,
 )
 from unison_agent.planning.custom_grammar import CustomRules, custom_rules
+from unison_agent.planning.custom_missing import lacking
 from unison_agent.planning.custom_reading import TOOL_KEY
 from unison_agent.planning.stated import Stated, read_stated
 from unison_agent.planning.units import numbers_for
 from unison_agent.planning.written import (
+    MISSING_KEY,
     SLOTS,
     FieldValue,
     Slot,
@@ -99,7 +101,9 @@ def request_grammar(
     start = [f'{_quoted("{" + json.dumps("task") + ":")} call::0 "}}"']
     if custom.first:
         start.append(f'{_quoted("{" + json.dumps(TOOL_KEY) + ":")} custom::0 "}}"')
-    start.append(f'{_quoted("{" + json.dumps("needs_input") + ":")} ({slots}) "}}"')
+    if lacks := [_quoted(lack.written) for lack in lacking(tools, stated, attachments)]:
+        start.append(f'{_quoted("{" + json.dumps(TOOL_KEY) + ":")} ({" | ".join(lacks)}) "}}"')
+    start.append(f'{_quoted("{" + json.dumps(MISSING_KEY) + ":")} ({slots}) "}}"')
     lines = [
         *_rule("start", start),
         *_rule("call::_", calls),

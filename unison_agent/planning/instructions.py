@@ -20,7 +20,9 @@ Rules:
 Tasks:
 {tasks}
 """
-_TOOLS = 'Tools, called as {{"tool": name, "arguments": {{...}}}}:\n{tools}\n'
+_TOOLS = 'Tools, called as {{"tool": name, "arguments": {{...}}}}:\n{tools}\n{lacks}\n'
+_LACKS_BY_SCHEMA: Final = "What a tool lacks is named in needs_input as tool.argument."
+_LACKS_BY_GRAMMAR: Final = 'What a tool lacks is told as {"tool": name, "needs_input": argument}.'
 BY_SCHEMA: Final = """\
 Answer with JSON alone: {"steps": [calls in order], "needs_input": null}. What is left out is null.
 """
@@ -39,5 +41,6 @@ def instructions(form: str, tools: Sequence[CustomTool] = ()) -> str:
     """
     tasks = [f"- {task}: {model.__doc__}" for task, model in TASK_MODELS.items()]
     named = [f"- {tool.name}: {tool.description}" for tool in tools]
-    listed = _TOOLS.format(tools="\n".join(named)) if named else ""
+    lacks = _LACKS_BY_SCHEMA if form == BY_SCHEMA else _LACKS_BY_GRAMMAR
+    listed = _TOOLS.format(tools="\n".join(named), lacks=lacks) if named else ""
     return _RULES.format(slots=", ".join(SLOTS), tasks="\n".join(tasks)) + listed + form

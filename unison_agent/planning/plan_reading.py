@@ -23,6 +23,7 @@ from unison_agent.planning.call_fields import (
     SpanField,
     makes,
 )
+from unison_agent.planning.custom_missing import lacking
 from unison_agent.planning.custom_reading import TOOL_KEY, argument_places, without_null
 from unison_agent.planning.edit_targets import find_target
 from unison_agent.planning.evidence import find_evidence, fitting_places
@@ -30,7 +31,7 @@ from unison_agent.planning.numbers import canonical
 from unison_agent.planning.role_rules import role_problem, shown
 from unison_agent.planning.stated import Stated, read_stated
 from unison_agent.planning.units import numbers_for
-from unison_agent.planning.written import SLOTS
+from unison_agent.planning.written import MISSING_KEY, SLOTS
 from unison_agent.tasks import (
     TASK_CALL,
     Call,
@@ -77,7 +78,7 @@ def read_plan(
     """
     reading = _Reading(request, written, {tool.name: tool for tool in tools})
     document = reading.document()
-    if "needs_input" in document:
+    if MISSING_KEY in document:
         missing = reading.missing(document)
         return Plan(request=request, missing=missing, confidence=confidence)
     steps = tuple(reading.calls(document))
@@ -107,10 +108,23 @@ class _Reading:
         return {name: value for name, value in fields.items() if value is not None}
 
     def missing(self, document: Mapping[str, object]) -> MissingInput:
-        slot = document["needs_input"]
+        if TOOL_KEY in document:
+            return self._lacking(document)
+        slot = document[MISSING_KEY]
         if not isinstance(slot, str) or slot not in SLOTS or len(document) != 1:
-            self._refuse(f"needs_input must be one of {', '.join(SLOTS)} and stand alone")
+            self._refuse(f"{MISSING_KEY} must be one of {', '.join(SLOTS)} and stand alone")
         return MissingInput(slot=slot, question=_QUESTIONS[slot])
+
+    def _lacking(self, document: Mapping[str, object]) -> MissingInput:
+        """Return what a custom tool lacks."""
+        stated, tools = read_stated(self.request.text), tuple(self.tools.values())
+        there = lacking(tools, stated, self.request.attachments)
+        for lack in there:
+            if document == {TOOL_KEY: lack.tool, MISSING_KEY: lack.first}:
+                return lack.missing()
+        slots = ", ".join(lack.slot for lack in there) or "none"
+        msg = f"{MISSING_KEY} must be the first argument that a tool lacks; these are: {slots}"
+        raise self._error(msg)
 
     def calls(self, document: Mapping[str, object]) -> Iterator[Call]:
         """Yield the call and those that follow it, each checked."""

@@ -29,10 +29,11 @@ from unison_agent.planning.call_fields import (
     SpanField,
     makes,
 )
+from unison_agent.planning.custom_missing import lacking
 from unison_agent.planning.custom_reading import ARGUMENTS_KEY, TOOL_KEY
 from unison_agent.planning.stated import Stated, read_stated
 from unison_agent.planning.units import numbers_for
-from unison_agent.planning.written import SLOTS
+from unison_agent.planning.written import MISSING_KEY, SLOTS
 from unison_agent.tasks import TASK_MODELS, MediaKind, Request, Task
 
 Schema = dict[str, object]
@@ -55,6 +56,7 @@ def request_schema(request: Request, tools: Sequence[CustomTool] = ()) -> Schema
         kind: [one.handle for one in request.attachments if one.kind == kind] + made
         for kind in ("image", "video")
     }
+    lacks = [lack.slot for lack in lacking(tools, stated, request.attachments)]
     calls = [
         *(_task(task, stated, handles) for task in TASK_MODELS),
         *(_tool(tool, stated, handles) for tool in tools),
@@ -63,7 +65,7 @@ def request_schema(request: Request, tools: Sequence[CustomTool] = ()) -> Schema
     return _object(
         {
             "steps": {"type": "array", "items": {"anyOf": possible}, "maxItems": most},
-            "needs_input": _or_null({"type": "string", "enum": list(SLOTS)}),
+            MISSING_KEY: _or_null({"type": "string", "enum": [*SLOTS, *lacks]}),
         }
     )
 
@@ -79,7 +81,11 @@ def written_form(answer: str) -> str:
     given = cast("Mapping[str, object]", document)
     steps = given["steps"]
     if not isinstance(steps, list) or not steps:
-        return json.dumps({"needs_input": given.get("needs_input")})
+        slot = given.get(MISSING_KEY)
+        if isinstance(slot, str) and "." in slot:  # an argument of a custom tool
+            tool, _, argument = slot.partition(".")
+            return json.dumps({TOOL_KEY: tool, MISSING_KEY: argument})
+        return json.dumps({MISSING_KEY: slot})
     nested: object = None
     for step in reversed(cast("list[object]", steps)):
         if not isinstance(step, dict):

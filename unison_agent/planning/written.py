@@ -12,6 +12,7 @@ from unison_agent.planning.numbers import canonical
 
 Slot = Literal["source", "mask", "control", "references", "first_frame", "last_frame", "question"]
 SLOTS: tuple[Slot, ...] = get_args(Slot)
+MISSING_KEY = "needs_input"
 FieldValue: TypeAlias = str | int | float | Sequence[str]
 
 
@@ -37,7 +38,7 @@ def plan_text(steps: Sequence[tuple[str, Mapping[str, FieldValue]]]) -> str:
 
 def missing_text(slot: Slot) -> str:
     """Return what the understanding model writes when `slot` must be filled first."""
-    return json.dumps({"needs_input": slot}, separators=(",", ":"))
+    return json.dumps({MISSING_KEY: slot}, separators=(",", ":"))
 
 
 def _plain(value: FieldValue) -> FieldValue | list[str]:

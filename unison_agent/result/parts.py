@@ -7,7 +7,7 @@ from pathlib import Path
 from unison_agent.media import Kind, Medium, Video
 from unison_agent.replay import Record
 from unison_agent.result import saving
-from unison_agent.tasks import Call, Granted
+from unison_agent.tasks import Call, Granted, granted_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def step_json(step: StepResult) -> dict[str, object]:
     """Return what a step did as values of JSON, without pixels."""
     return {
         "call": step.call.model_dump(mode="json", exclude_defaults=True),
-        "granted": step.granted.model_dump(mode="json"),
+        "granted": granted_json(step.granted),
         "artifacts": [_artifact_json(artifact) for artifact in step.artifacts],
         "text": step.text,
         "notes": list(step.notes),

@@ -25,6 +25,7 @@ from unison_agent.tasks import (
     wordless_call,
     wordless_plan,
 )
+from unison_agent.wording import choice_words
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -202,6 +203,7 @@ class Result:
             made = "; ".join(display.size(artifact.medium) for artifact in step.artifacts)
             seconds = f" ({step.timings.total_seconds:.1f} s)" if step.timings.total_seconds else ""
             lines.append(f"{number}. {step.call.task}: {made or step.text or 'nothing'}{seconds}")
+            lines += [f"   {words}" for words in choice_words(step.granted)]
             lines += [
                 f"   {change.field}: asked {change.asked}, granted {change.granted}: {change.reason}"
                 for change in step.granted.adjustments

@@ -1,5 +1,6 @@
 """From a plan to a result: which tool runs each step, with what, and how long it took."""
 
+from unison_agent.router.bindings import Named
 from unison_agent.router.clip_tool import ClipTool
 from unison_agent.router.clock import StageClock
 from unison_agent.router.image_tool import ImageTool
@@ -14,6 +15,7 @@ __all__ = [
     "GenerationTool",
     "ImageTool",
     "Lazy",
+    "Named",
     "Router",
     "StageClock",
     "Tool",

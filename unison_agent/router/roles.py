@@ -147,20 +147,33 @@ def check_plan(
             continue
         for role in roles(call):
             _check_role(call, role, kinds)
-        if (
-            isinstance(call, ImageEditing | VideoEditing)
-            and call.mask is call.target is None
-            and call.task not in by_words
-        ):
-            question = "What should change? Name it, or attach a mask that is white there."
-            raise MissingInputError(
-                f"{call.task} has no mask, and the request does not name what to change.",
-                slot="mask",
-                question=question,
-                hint=question,
-            )
+        check_target(call, by_words)
         if isinstance(call, Generation):
             kinds[f"step_{number}"] = "video" if isinstance(call, VideoGeneration) else "image"
+
+
+def check_target(call: TaskCall, by_words: Collection[Task]) -> None:
+    """Check that an edit says where it changes something.
+
+    Args:
+        call: Any call.
+        by_words: Edits that need not say so.
+
+    Raises:
+        MissingInputError: It has neither mask nor target, and needs one.
+    """
+    if (
+        isinstance(call, ImageEditing | VideoEditing)
+        and call.mask is call.target is None
+        and call.task not in by_words
+    ):
+        question = "What should change? Name it, or attach a mask that is white there."
+        raise MissingInputError(
+            f"{call.task} has no mask, and the request does not name what to change.",
+            slot="mask",
+            question=question,
+            hint=question,
+        )
 
 
 def _custom_tool(call: CustomCall, tools: CustomTools) -> CustomTool:

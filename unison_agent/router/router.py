@@ -1,17 +1,20 @@
-"""Runs the steps of a plan, each on the tool that serves its task; it plans nothing and loads nothing."""
+"""Runs the steps of a plan, each on a tool that serves its task; it plans nothing and loads nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
+from types import MappingProxyType
 
 from unison_agent.adapters import Output
 from unison_agent.custom.tool import CustomTool, check_names
-from unison_agent.errors import GenerationError, PackError, RequestError
+from unison_agent.errors import GenerationError
 from unison_agent.media import MediaSet, Video
-from unison_agent.negotiate import negotiate
+from unison_agent.negotiate import Basis, negotiate
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.replay import Record, WeightHash
 from unison_agent.result import Artifact, Result, StepResult, Timings
+from unison_agent.router.bindings import Bindings, Named
+from unison_agent.router.choosing import choose
 from unison_agent.router.clock import StageClock
 from unison_agent.router.granting import grants
 from unison_agent.router.roles import basis, check_plan, edited_by_words
@@ -19,6 +22,7 @@ from unison_agent.router.tools import Tool
 from unison_agent.specs import ToolSpec
 from unison_agent.tasks import (
     Call,
+    Choice,
     CustomCall,
     Granted,
     GrantedAnswer,
@@ -27,7 +31,6 @@ from unison_agent.tasks import (
     GrantedVideo,
     Mode,
     Plan,
-    Task,
     TaskCall,
 )
 
@@ -43,6 +46,34 @@ class _Done:
     timings: Timings
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """How the calls of one plan are granted: by the tools named for its steps, and how strictly."""
+
+    bindings: Bindings
+    named: tuple[Tool | None, ...]
+    mode: Mode
+    seed: int
+
+    def grant(self, place: int, call: TaskCall, basis: Basis | None) -> GrantedTask:
+        """Return what the call of a step is granted, on the tool that is named, alone or best."""
+        tools, tool = self.bindings.serving(call.task), self.named[place]
+        if tool is None and len(self.bindings.packs) > 1:
+            return choose(
+                call,
+                [one.spec for one in tools],
+                mode=self.mode,
+                basis=basis,
+                default_seed=self.seed,
+                lacking=self.bindings.lacking(call.task),
+            )
+        spec = (tool or tools[0]).spec
+        granted = negotiate(call, spec, mode=self.mode, basis=basis, default_seed=self.seed)
+        if len(self.bindings.packs) == 1:
+            return granted
+        return granted.model_copy(update={"choice": Choice(reason=f"{spec.name} was named.")})
+
+
 class Router:
     """Holds the tools and runs plans on them; safe to call from threads.
 
@@ -50,31 +81,36 @@ class Router:
         tools: Each task is served by one of them at most.
         custom: Tools of the user's own, each called by its name.
         profile: Name of the tool pack, for the records.
+        also: The tools of other packs by their names, in order; of several tools that serve a task the best
+            for a call is chosen. A tool may be in several packs.
 
     Raises:
-        PackError: Two tools serve the same task.
+        PackError: Two tools of a pack serve the same task, or two of different packs have the same name.
         ToolError: Two custom tools have the same name.
     """
 
     def __init__(
-        self, tools: Iterable[Tool], *, custom: Iterable[CustomTool] = (), profile: str = "custom"
+        self,
+        tools: Iterable[Tool],
+        *,
+        custom: Iterable[CustomTool] = (),
+        profile: str = "custom",
+        also: Mapping[str, Sequence[Tool]] = MappingProxyType({}),
     ) -> None:
         self.profile = profile
         self._custom = {tool.name: tool for tool in check_names(custom)}
-        self._tools = tuple(tools)
-        self._serving: dict[Task, Tool] = {}
-        for tool in self._tools:
-            for task in tool.spec.tasks:
-                if task in self._serving:
-                    first = self._serving[task].spec.name
-                    msg = f"{task} is served by {first!r} and by {tool.spec.name!r}."
-                    raise PackError(msg, file=profile, key="tools", hint="Keep one of them.")
-                self._serving[task] = tool
+        self._bindings = Bindings({profile: tuple(tools), **also})
+        self._chooses = len(self._bindings.packs) > 1
 
     @property
     def tools(self) -> tuple[ToolSpec, ...]:
         """What the tools can do."""
-        return tuple(tool.spec for tool in self._tools)
+        return tuple(tool.spec for tool in self._bindings.tools)
+
+    @property
+    def packs(self) -> tuple[str, ...]:
+        """The names of the packs."""
+        return tuple(self._bindings.packs)
 
     @property
     def custom(self) -> tuple[CustomTool, ...]:
@@ -89,6 +125,7 @@ class Router:
         progress: Progress = silent,
         mode: Mode = "nearest",
         seed: int = 0,
+        tool: Named = None,
     ) -> Result:
         """Run all steps of `plan`, in order; a step sees the outputs of those before it.
 
@@ -98,6 +135,7 @@ class Router:
             progress: Told of every unit of work; raising in it stops the run.
             mode: What to do about values that a tool cannot grant as stated.
             seed: Of steps that state none.
+            tool: A tool or pack for the steps that it serves, or the tool of each step; chosen where there is none.
 
         Raises:
             MissingInputError: The plan lacks something, e.g. a mask.
@@ -107,10 +145,9 @@ class Router:
             GenerationError: A model failed, or made something else than was granted.
             RunCancelledError: Raised by `progress`.
         """
-        check_plan(plan, media, self._custom, by_words=edited_by_words(self.tools))
-        for call in plan.steps:
-            if not isinstance(call, CustomCall):
-                self._tool(call.task)
+        order = self._order(plan, media, mode, seed, tool)
+        if self._chooses:
+            grants(plan, media, order.grant)  # that no pack can do a step is said before one is run
         start = perf_counter()
         done: list[_Done] = []
         available = media
@@ -118,7 +155,8 @@ class Router:
             if isinstance(call, CustomCall):
                 step = self._run_custom(call, available, StageClock(progress))
             else:
-                step = self._run_task(call, available, StageClock(progress), mode, seed)
+                granted = order.grant(number - 1, call, basis(call, available))
+                step = self._run_task(call, granted, available, StageClock(progress))
             done.append(step)
             for index, medium in enumerate(step.output.media, start=1):
                 handle = f"step_{number}" if index == 1 else f"step_{number}_{index}"
@@ -128,7 +166,13 @@ class Router:
         return Result(plan, steps, replace(timings, total_seconds=perf_counter() - start))
 
     def grants(
-        self, plan: Plan, media: MediaSet, *, mode: Mode = "nearest", seed: int = 0
+        self,
+        plan: Plan,
+        media: MediaSet,
+        *,
+        mode: Mode = "nearest",
+        seed: int = 0,
+        tool: Named = None,
     ) -> tuple[GrantedTask | None, ...]:
         """Return what each step would be granted, with nothing loaded; see `granting.grants`.
 
@@ -137,15 +181,20 @@ class Router:
             RequestError: A step's media or task do not fit.
             NegotiationError: A value would have to change, and `mode` forbids it.
         """
-        tasks: list[Task] = [c.task for c in plan.steps if not isinstance(c, CustomCall)]
-        serving: dict[Task, ToolSpec] = {task: self._tool(task).spec for task in tasks}
-        return grants(plan, media, serving, self._custom, mode=mode, seed=seed)
+        return grants(plan, media, self._order(plan, media, mode, seed, tool).grant)
+
+    def _order(self, plan: Plan, media: MediaSet, mode: Mode, seed: int, tool: Named) -> "_Order":
+        """Return how the calls of a plan that can be run are granted."""
+        check_plan(plan, media, self._custom, by_words=edited_by_words(self.tools))
+        for call in plan.steps:
+            if not isinstance(call, CustomCall):
+                self._bindings.serving(call.task)
+        return _Order(self._bindings, self._bindings.named(tool, plan.steps), mode, seed)
 
     def _run_task(
-        self, call: TaskCall, media: MediaSet, clock: StageClock, mode: Mode, seed: int
+        self, call: TaskCall, granted: GrantedTask, media: MediaSet, clock: StageClock
     ) -> _Done:
-        tool = self._tool(call.task)
-        granted = negotiate(call, tool.spec, mode=mode, basis=basis(call, media), default_seed=seed)
+        tool = self._bindings.tool(granted.tool)
         output = tool.run(call, granted, media, clock)
         _check_output(output, granted)
         return _Done(call, granted, output, tool.weights(), clock.timings())
@@ -157,15 +206,9 @@ class Router:
         granted = GrantedCustom(output="custom", tool=call.tool, num_outputs=len(made))
         return _Done(call, granted, Output(made, text), (), clock.timings())
 
-    def _tool(self, task: Task) -> Tool:
-        if task not in self._serving:
-            known = ", ".join(sorted(self._serving)) or "nothing"
-            msg = f"No tool of {self.profile!r} serves {task}."
-            raise RequestError(msg, hint=f"It serves {known}.")
-        return self._serving[task]
-
     def _steps(self, plan: Plan, media: MediaSet, done: list[_Done]) -> tuple[StepResult, ...]:
         granted = tuple(step.granted for step in done)
+        also = self._bindings.packs_of([one.tool for one in granted])
         results: list[StepResult] = []
         for number, step in enumerate(done, start=1):
             artifacts: list[Artifact] = []
@@ -174,6 +217,7 @@ class Router:
                     plan=plan,
                     granted=granted,
                     profile=self.profile,
+                    also=also,
                     weights=step.weights,
                     media=media,
                     step=number,

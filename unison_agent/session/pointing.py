@@ -1,13 +1,15 @@
 """Whether the words of a turn point back at what was seen before, and at which of it; it knows no models.
 
 A text points back when it says it, this, them, the last one ... before it names something new with "a" or a
-number. It points at what it names by number or by kind, or else at the latest.
+number. It points at what it names by number or by kind, or else at the latest. English words stand here, those of other
+languages in `pointing_words`; a text is not asked which language it is in.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from unison_agent.session.pointing_words import LANGUAGES
 from unison_agent.tasks import MediaKind
 
 _PICTURE = r"(?:images?|pictures?|photos?|drawings?)"
@@ -39,6 +41,28 @@ _OF_KIND: dict[MediaKind, re.Pattern[str]] = {
 }
 
 
+def _any_of(words: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{one})" for one in words), re.IGNORECASE)
+
+
+_OTHERS = tuple(LANGUAGES.values())
+_PLACES = [
+    (re.compile(words, re.IGNORECASE), number)
+    for one in _OTHERS
+    for words, number in one.places.items()
+]
+# What is new in one language is not in another: Spanish "a" is a direction.
+_BACK_AND_NEW = (
+    (re.compile(f"{_BACK.pattern}|{_NUMBERED.pattern}", re.IGNORECASE), _NEW),
+    *((_any_of([one.back, *one.places]), _any_of([one.new])) for one in _OTHERS),
+)
+_ALL_SEVERAL = (_SEVERAL, _any_of(one.several for one in _OTHERS))
+_BOTH = _any_of([r"\bboth\b", *(one.both for one in _OTHERS)])
+_ALL_OF_KIND: dict[MediaKind, tuple[re.Pattern[str], ...]] = {
+    kind: (words, _any_of(one.kinds[kind] for one in _OTHERS)) for kind, words in _OF_KIND.items()
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A medium of an earlier turn.
@@ -54,9 +78,12 @@ class Seen:
 
 def points_back(text: str) -> bool:
     """Whether a text speaks of something seen before, as far as its words tell."""
-    places = [found.start() for one in (_BACK, _NUMBERED) if (found := one.search(text))]
-    new = _NEW.search(text)
-    return bool(places) and (new is None or min(places) < new.start())
+    return any(_begins(back, text) < _begins(new, text) for back, new in _BACK_AND_NEW)
+
+
+def _begins(words: re.Pattern[str], text: str) -> int:
+    found = words.search(text)
+    return len(text) if found is None else found.start()
 
 
 def pointed_at(text: str, seen: Sequence[Seen], most: int) -> list[int]:
@@ -67,17 +94,26 @@ def pointed_at(text: str, seen: Sequence[Seen], most: int) -> list[int]:
         seen: What there is, the oldest first.
         most: How many may be meant.
     """
-    kinds = [kind for kind, words in _OF_KIND.items() if words.search(text)]
+    kinds = [kind for kind, some in _ALL_OF_KIND.items() if any(one.search(text) for one in some)]
     pool = [index for index, one in enumerate(seen) if one.kind in kinds] or list(range(len(seen)))
     latest = [index for index in pool if seen[index].turn == seen[pool[-1]].turn] if pool else []
-    numbers = [_NUMBERS[(one[1] or one[2]).lower()] for one in _NUMBERED.finditer(text)]
+    numbers = _numbers(text)
     # Of several pictures made at once a number counts these, of single ones those of all turns.
     counted = latest if len(latest) >= max([2, *numbers]) else pool
     places = [number - 1 if number > 0 else len(counted) + number for number in numbers]
     chosen = [counted[place] for place in places if 0 <= place < len(counted)]
     if chosen:
         return list(dict.fromkeys(chosen))[:most]
-    if _SEVERAL.search(text):
+    if any(one.search(text) for one in _ALL_SEVERAL):
         several = latest if len(latest) > 1 else pool
-        return several[-1 : -1 - (2 if "both" in text.lower() else most) : -1]
+        return several[-1 : -1 - (2 if _BOTH.search(text) else most) : -1]
     return pool[-1:]
+
+
+def _numbers(text: str) -> list[int]:
+    """Return the places that a text names, in its order."""
+    found = [
+        (one.start(), _NUMBERS[(one[1] or one[2]).lower()]) for one in _NUMBERED.finditer(text)
+    ]
+    found += [(one.start(), number) for words, number in _PLACES for one in words.finditer(text)]
+    return [number for _, number in sorted(found)]

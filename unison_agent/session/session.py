@@ -13,6 +13,7 @@ from typing import Protocol
 from pydantic import Field
 
 from unison_agent.artifacts import ArtifactInfo, ArtifactStore, handle_of
+from unison_agent.custom.fields import names_medium
 from unison_agent.custom.tool import CustomTool
 from unison_agent.functions import FunctionCalling
 from unison_agent.media import MediaSet, MediaSource, Medium
@@ -187,7 +188,7 @@ class Session(FunctionCalling):
         if not points:
             planned = self._plan(text, media, progress=progress)
             slot = None if planned.missing is None else planned.missing.slot
-            points = not len(media) and slot in _MEDIA_SLOTS
+            points = not len(media) and slot is not None and self._takes_medium(slot)
             if not points:
                 return planned, ()
         else:
@@ -196,6 +197,12 @@ class Session(FunctionCalling):
         if planned is None or offered:
             planned = self._plan(text, MediaSet.of(offered), progress=progress)
         return planned, offered
+
+    def _takes_medium(self, slot: str) -> bool:
+        """Whether a slot, of a task or of a custom tool, is filled by what was seen before."""
+        tool, _, argument = slot.partition(".")
+        own = (one.parameters for one in self._custom if one.name == tool)
+        return slot in _MEDIA_SLOTS or any(names_medium(one, argument) for one in own)
 
     def _pointed_at(self, text: str) -> tuple[Medium, ...]:
         with self._lock:

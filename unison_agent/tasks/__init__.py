@@ -44,13 +44,16 @@ from unison_agent.tasks.calls import (
 )
 from unison_agent.tasks.granted import (
     Adjustment,
+    Choice,
     Granted,
     GrantedAnswer,
     GrantedCustom,
     GrantedImage,
     GrantedTask,
     GrantedVideo,
+    RejectedTool,
     Rule,
+    granted_json,
 )
 from unison_agent.tasks.plans import (
     Attachment,
@@ -70,6 +73,7 @@ __all__ = [
     "Adjustment",
     "Attachment",
     "Call",
+    "Choice",
     "ControlType",
     "CustomCall",
     "Evidence",
@@ -94,6 +98,7 @@ __all__ = [
     "Mode",
     "OutputKind",
     "Plan",
+    "RejectedTool",
     "Request",
     "Rule",
     "Task",
@@ -112,6 +117,7 @@ __all__ = [
     "VideoUnderstanding",
     "Wire",
     "Words",
+    "granted_json",
     "wordless_call",
     "wordless_plan",
 ]

@@ -35,6 +35,23 @@ class Adjustment(Wire):
     reason: str = Field(description="The limit in plain words.")
 
 
+class RejectedTool(Wire):
+    """A tool that serves the task and was not chosen."""
+
+    tool: str
+    reason: str = Field(description="Why not, in a sentence or less.")
+
+
+class Choice(Wire):
+    """Why this one of the tools of several packs."""
+
+    reason: str = Field(description="What decided, in one sentence.")
+    rejected: tuple[RejectedTool, ...] = ()
+
+
+Chosen = Annotated[Choice | None, Field(description="Where there are several packs.")]
+
+
 class GrantedAnswer(Wire):
     """What an understanding tool will do."""
 
@@ -42,6 +59,7 @@ class GrantedAnswer(Wire):
     tool: str
     max_new_tokens: int = Field(ge=1)
     adjustments: tuple[Adjustment, ...] = ()
+    choice: Chosen = None
 
 
 class GrantedImage(Wire):
@@ -56,6 +74,7 @@ class GrantedImage(Wire):
     seed: int = Field(ge=0)
     num_outputs: int = Field(ge=1)
     adjustments: tuple[Adjustment, ...] = ()
+    choice: Chosen = None
 
 
 class GrantedVideo(Wire):
@@ -72,6 +91,7 @@ class GrantedVideo(Wire):
     seed: int = Field(ge=0)
     num_outputs: int = Field(ge=1)
     adjustments: tuple[Adjustment, ...] = ()
+    choice: Chosen = None
 
 
 class GrantedCustom(Wire):
@@ -85,3 +105,9 @@ class GrantedCustom(Wire):
 
 GrantedTask = GrantedAnswer | GrantedImage | GrantedVideo
 Granted = Annotated[GrantedTask | GrantedCustom, Field(discriminator="output")]
+
+
+def granted_json(granted: Granted) -> dict[str, object]:
+    """Return it as values of JSON; of one pack there is no choice to tell."""
+    chosen = getattr(granted, "choice", None) is not None
+    return granted.model_dump(mode="json", exclude=None if chosen else {"choice"})

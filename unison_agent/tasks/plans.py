@@ -44,7 +44,9 @@ class Evidence(Wire):
 class MissingInput(Wire):
     """What must be attached or said before the request can run."""
 
-    slot: str = Field(description='The empty role, e.g. "source".')
+    slot: str = Field(
+        description='The empty role, e.g. "source", or the argument of a custom tool, "crop.image".'
+    )
     question: str = Field(description="A sentence a user can answer.")
 
 
