@@ -9,6 +9,26 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["lint", "types", "schemas", "tests", "wheel"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
+# The other side of the split that mcp 2, openai 3 and pydantic 2.13 made; docs/integrations.md has the table.
+OLD = (
+    "pydantic>=2.12,<2.13",
+    "openai>=2,<3",
+    "anthropic>=0.100,<1",
+    "google-genai>=1.70,<2",
+    "langchain-core>=1.0,<1.1",
+    "pytest>=8.3",
+    "pytest-timeout>=2.3",
+    "hypothesis>=6.120",
+    "scikit-image>=0.24",
+)
+OLD_TESTS = (
+    "tests/test_functions_calls.py",
+    "tests/test_functions_schemas.py",
+    "tests/test_integrations_langchain.py",
+    "tests/test_planner_outlines.py",
+    "tests/test_schema.py",
+)
+
 
 def install(session: nox.Session, *requirements: str, groups: tuple[str, ...] = ()) -> None:
     """Install `requirements` and dependency `groups`, unless the session has no environment."""
@@ -45,6 +65,18 @@ def tests(session: nox.Session) -> None:
     install(session, "-e", ".[control,training]", groups=("test",))
     session.run("coverage", "run", "-m", "pytest", *session.posargs)
     session.run("coverage", "report")
+
+
+@nox.session
+def old(session: nox.Session) -> None:
+    """Run what meets other packages with the oldest majors of them that are supported.
+
+    No environment holds them beside the test group, so nothing is installed with --no-venv, where it is skipped.
+    """
+    if session.venv_backend == "none":
+        session.skip("The old lane needs an environment of its own: nox -s old.")
+    session.install("-e", ".[models]", *OLD)
+    session.run("pytest", *(session.posargs or OLD_TESTS))
 
 
 @nox.session

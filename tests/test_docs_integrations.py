@@ -1,8 +1,13 @@
 """Every code block of docs/integrations.md, run in order on an agent whose pictures are flat."""
 
 import json
+import os
 import re
 import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +17,8 @@ from haystack import component
 from haystack.components.agents import Agent as HaystackAgent
 from haystack.dataclasses import ChatMessage
 from langchain_core.tools import StructuredTool
+from llama_index.core.agent.workflow import FunctionAgent
+from llama_index.core.llms.mock import MockFunctionCallingLLM
 from pydantic_ai import Agent
 from pydantic_ai.models.test import TestModel
 from smolagents import CodeAgent, Model
@@ -20,6 +27,7 @@ from typer.testing import CliRunner
 
 from unison_agent.agent import Unison
 from unison_agent.cli.app import app
+from unison_agent.custom.tool import CustomTool
 from unison_agent.integrations.mcp import UnisonServer
 from unison_agent.integrations.mcp_http import Access
 
@@ -42,11 +50,21 @@ def blocks() -> list[tuple[str, str]]:
     return BLOCK.findall(PAGE.read_text(encoding="utf-8"))
 
 
-def test_the_programs_run(blocks: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+# Workflows of LlamaIndex look at every attribute of an agent, deprecated ones too.
+@pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
+def test_the_programs_run(
+    blocks: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    shutil.copy(Path(__file__).parent / "foreign_server.py", tmp_path / "their_server.py")
     unison = echo_agent()
 
-    def opened(profile: str) -> Unison:
+    lent: list[str] = []
+
+    def opened(profile: str, tools: Sequence[CustomTool] = ()) -> Unison:
         del profile
+        lent.extend(tool.name for tool in tools)
         return unison
 
     monkeypatch.setattr(Unison, "from_pretrained", opened)
@@ -55,20 +73,30 @@ def test_the_programs_run(blocks: list[tuple[str, str]], monkeypatch: pytest.Mon
         "smolagents": Model(model_id="none"),
         "pydantic_ai": TestModel(),
         "haystack": Generator(),
+        "llama_index": MockFunctionCallingLLM(),
     }
-    made: list[object] = []
+    made: dict[str, object] = {}
     for code in (code for kind, code in blocks if kind == "python"):
+        if "import Agent\nfrom unison_agent.integrations.openai" in code and not find_spec(
+            "agents"
+        ):
+            continue  # the rest of the page stands without it
         names["model"] = next((m for word, m in models.items() if word in code), None)
         exec(compile(code, str(PAGE), "exec"), names)
-        made.append(names[re.findall(r"^(\w+) = ", code, re.MULTILINE)[-1]])
-    _, served, pydantic_agent, listed, code_agent, haystack_agent = made
-    assert isinstance(served, Starlette)
-    assert isinstance(pydantic_agent, Agent)
-    assert isinstance(listed, list)
-    assert {type(tool) for tool in cast("list[object]", listed)} == {StructuredTool}
-    assert isinstance(code_agent, CodeAgent)
-    assert "text_to_image" in code_agent.tools
-    assert isinstance(haystack_agent, HaystackAgent)
+        of = re.findall(r"unison_agent\.integrations\.(\w+) import", code) or [""]
+        made[of[-1]] = names[re.findall(r"^ *(\w+) = ", code, re.MULTILINE)[-1]]
+    assert isinstance(made["mcp_http"], Starlette)
+    assert isinstance(made["pydantic_ai"], Agent)
+    assert isinstance(made["langchain"], list)
+    assert {type(tool) for tool in cast("list[object]", made["langchain"])} == {StructuredTool}
+    assert isinstance(made["smolagents"], CodeAgent)
+    assert "text_to_image" in made["smolagents"].tools
+    assert isinstance(made["haystack"], HaystackAgent)
+    assert isinstance(made["llama_index"], FunctionAgent)
+    assert len(made["llama_index"].tools or []) == 12
+    assert made["mcp_client"] is unison
+    assert "odd_jobs_text_to_image" in lent
+    assert ("openai_agents" in made) == (find_spec("agents") is not None)
 
 
 def test_the_commands_serve(blocks: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,6 @@ from typing import Any, cast
 import PIL.Image
 import pytest
 from echoing import Slow, echo_agent
-from langchain_core.messages import ToolMessage
-from langchain_core.tools import StructuredTool
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai import BinaryContent
 from pydantic_ai.exceptions import UnexpectedModelBehavior
@@ -34,7 +32,7 @@ from smolagents.models import (
 from unison_agent.agent import Unison
 from unison_agent.errors import ToolCallError
 from unison_agent.functions import functions, in_format
-from unison_agent.integrations import langchain, pydantic_ai, smolagents
+from unison_agent.integrations import pydantic_ai, smolagents
 from unison_agent.media import open_medium
 from unison_agent.packs import load_pack
 from unison_agent.tasks import TASKS
@@ -125,63 +123,6 @@ def test_a_cancelled_pydantic_run_stops_the_work() -> None:
         toolset = pydantic_ai.unison_toolset(echo_agent(slow))
         model = FunctionModel(Scripted(("text_to_image", STAR)))
         running = asyncio.create_task(PydanticAgent(model, toolsets=[toolset]).run("draw"))
-        await asyncio.to_thread(slow.begun.wait, 60)
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-
-    asyncio.run(run())
-    assert slow.stopped.wait(30)
-
-
-# --- LangChain -------------------------------------------------------------------------------------------
-
-
-def chain(unison: Unison, **options: Any) -> dict[str, StructuredTool]:
-    return {tool.name: tool for tool in langchain.unison_tools(unison, **options)}
-
-
-def called(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "tool_call", "id": "1", "name": name, "args": arguments}
-
-
-def blocks(message: ToolMessage) -> list[Any]:
-    return [block["type"] for block in message.content_blocks]
-
-
-def test_a_langchain_tool_gives_content_and_artifact() -> None:
-    unison = echo_agent()
-    tools = chain(unison, granularity="both")
-    assert {name: tool.args_schema for name, tool in tools.items()} == ours("both")
-    drawn: ToolMessage = tools["text_to_image"].invoke(called("text_to_image", STAR))
-    assert (drawn.status, drawn.tool_call_id) == ("success", "1")
-    assert blocks(drawn) == ["text", "image"]
-    made = drawn.artifact["artifacts"][0]["handle"]
-    assert unison.artifacts.get(made).medium.width == 64
-    clip = asyncio.run(tools["text_to_video"].ainvoke(called("text_to_video", CLIP)))
-    assert blocks(clip) == ["text", "image"]
-    assert "only the first frame" in clip.content[0]["text"]
-    asked = {"question": "what is it?", "media": [made]}
-    answer = tools["image_understanding"].invoke(called("image_understanding", asked))
-    assert blocks(answer) == ["text"]
-    assert ToolMessage.model_validate_json(drawn.model_dump_json()).artifact == drawn.artifact
-
-
-@pytest.mark.parametrize("is_async", [True, False])
-def test_langchain_is_told_what_is_wrong(is_async: bool) -> None:
-    tool = chain(echo_agent())["text_to_image"]
-    wrong = called("text_to_image", {"prompt": "a star", "width": "wide"})
-    told = asyncio.run(tool.ainvoke(wrong)) if is_async else tool.invoke(wrong)
-    assert told.status == "error"
-    assert "expected a whole number" in told.content
-
-
-def test_a_cancelled_langchain_call_stops_the_work() -> None:
-    slow = Slow()
-
-    async def run() -> None:
-        tool = chain(echo_agent(slow))["text_to_image"]
-        running = asyncio.create_task(tool.ainvoke(called("text_to_image", STAR)))
         await asyncio.to_thread(slow.begun.wait, 60)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):

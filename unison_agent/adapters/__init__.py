@@ -1,7 +1,8 @@
 """What an adapter is: one granted call in, media or words out; it knows no packs and no other calls.
 
 An adapter is the place where a user plugs in a model family of their own. Those that ship are
-`adapters.video` (Wan VACE, nine tasks) and `adapters.answer` (the understanding model, three tasks).
+`adapters.video` (Wan VACE, nine tasks), `adapters.image` (image pipelines of diffusers, four tasks), `adapters.clips`
+(LTX-Video, two tasks) and `adapters.answer` (the understanding model, three tasks).
 """
 
 from dataclasses import dataclass
