@@ -31,6 +31,7 @@ from unison_agent.errors import (
     GenerationError,
     MediaError,
     RequestError,
+    RunCancelledError,
     ToolError,
     WeightsError,
 )
@@ -423,6 +424,35 @@ def test_the_checkpoint_s_sampling_is_not_used_and_its_end_tokens_are(model: Und
     ids = model.tokenizer.get_vocab()
     assert model._ends == (ids["<|im_end|>"], ids["<|endoftext|>"])
     assert model.answer("why?", max_new_tokens=6) == model.answer("why?", max_new_tokens=6)
+
+
+def test_answers_come_in_pieces_and_can_be_stopped_within_a_token(model: UnderstandingModel):
+    media = (picture(), clip(9))
+    told: list[ProgressEvent] = []
+    reply = model.reply("what moves?", media, max_new_tokens=40, progress=told.append)
+    assert "".join(event.text for event in told) == reply.text
+    assert reply.complete is (max(event.done for event in told) < 40)
+    seen: list[int] = []
+
+    def stop(event: ProgressEvent) -> None:
+        seen.append(event.done)
+        if event.done == 3:
+            raise RunCancelledError("enough")
+
+    with pytest.raises(RunCancelledError, match="enough"):
+        model.reply("what moves?", media, max_new_tokens=40, progress=stop)
+    assert seen == [1, 2, 3]
+    assert model.reply("what moves?", media, max_new_tokens=40) == reply
+
+
+def test_an_answer_is_as_long_as_is_asked_for_and_says_where_it_was_cut(unison: Unison):
+    plan, media = given_plan("image_understanding")
+    for asked, limit in ((None, 4), (7, 7)):
+        told: list[ProgressEvent] = []
+        with suppress(GenerationError):  # a random model may write nothing that can be read
+            result = unison.run(plan, media, max_new_tokens=asked, progress=told.append)
+            assert [note for note in result.notes if f"limit of {limit} tokens" in note]
+        assert {event.total for event in told if event.stage == "answer"} == {limit}
 
 
 def test_answers_are_asked_in_the_chat_template(model: UnderstandingModel):

@@ -163,7 +163,13 @@ def remake(
         agent = Unison.from_pretrained(profile_of(saved))
     given = MediaSet.of(media)
     attached, swapped = _attachments(record, [given.medium(name) for name, _ in given.attachments])
-    result = agent.run(record.plan, attached, seed=_seed(record), progress=progress)
+    result = agent.run(
+        record.plan,
+        attached,
+        seed=_seed(record),
+        connector=not record.without_connector,
+        progress=progress,
+    )
     artifacts = tuple(_made(result, each.record, saved.name) for each in saved.outputs)
     pairs = list(zip(saved.outputs, artifacts, strict=True))
     matches = {_compare(*pair) for pair in pairs}

@@ -72,6 +72,9 @@ class Record(Wire):
     index: int = Field(ge=1, description="Which of the step's outputs this is, from 1.")
     created: AwareDatetime = Field(description="UTC.")
     versions: tuple[Version, ...] = ()
+    without_connector: bool = Field(
+        default=False, description="The connector was switched off for the run."
+    )
     wordless: bool = Field(default=False, description="The request's words were left out.")
 
     @model_validator(mode="after")
@@ -95,6 +98,7 @@ class Record(Wire):
         media: MediaSet,
         step: int,
         index: int = 1,
+        without_connector: bool = False,
     ) -> Self:
         """A record made now, with this machine's versions.
 
@@ -106,6 +110,7 @@ class Record(Wire):
             media: The attachments; their hashes are taken, not their pixels.
             step: Which step made the output, from 1.
             index: Which of the step's outputs it is, from 1.
+            without_connector: Whether the connector was switched off.
         """
         hashes = tuple(
             MediaHash(handle=handle, kind=kind, sha256=media.medium(handle).sha256)
@@ -121,6 +126,7 @@ class Record(Wire):
             media=hashes,
             step=step,
             index=index,
+            without_connector=without_connector,
             created=datetime.now(UTC).replace(microsecond=0),
             versions=installed_versions(),
         )

@@ -228,7 +228,25 @@ class UnderstandingModel:
         max_new_tokens: int = 256,
         progress: Progress = silent,
     ) -> str:
+        """Answer in words; see `reply`, which says whether the answer is whole."""
+        reply = self.reply(question, media, max_new_tokens=max_new_tokens, progress=progress)
+        return reply.text
+
+    def reply(
+        self,
+        question: str,
+        media: Sequence[Medium] = (),
+        *,
+        max_new_tokens: int = 256,
+        progress: Progress = silent,
+    ) -> answering.Reply:
         """Answer in words, greedily; the base model's own voice for text, the answers LoRA for media.
+
+        Args:
+            question: What is asked.
+            media: What it is about.
+            max_new_tokens: Where an answer is cut that has not ended.
+            progress: Told of every token, with the words as they come; raise RunCancelledError in it to stop.
 
         Raises:
             RequestError: The question and its media are more than the model reads.
@@ -240,15 +258,20 @@ class UnderstandingModel:
             self.tokenizer, question, [seen(one) for one in looked], self._heads
         )
         with self._using("answers" if media else None):
-            written = answering.write_answer(
+            return answering.write_answer(
                 self.model,
                 self._inputs([row], looked),
                 ends=self._ends,
                 max_new_tokens=max_new_tokens,
+                decode=self._words,
                 progress=progress,
             )
-        text = self.tokenizer.decode(written, skip_special_tokens=True)  # pyright: ignore[reportUnknownMemberType]
-        return cast("str", text).strip()
+
+    def _words(self, tokens: Sequence[int]) -> str:
+        text = self.tokenizer.decode(  # pyright: ignore[reportUnknownMemberType]
+            list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return cast("str", text)
 
     def score(self, medium: Medium, question: str, options: Sequence[str]) -> list[float]:
         """Return the log-likelihood of each option as the answer to a question about a medium."""

@@ -1,6 +1,7 @@
 """The commands; what they do is done below, here it is asked for and told."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
@@ -10,12 +11,14 @@ from rich.console import Console
 from unison_agent.cli import evaluate_tasks, files, functions, mcp, show, upkeep
 from unison_agent.cli.asking import request_text
 from unison_agent.cli.bars import Bars
+from unison_agent.cli.compare import compare
 from unison_agent.cli.doctor import doctor
 from unison_agent.cli.evaluate import evaluate
 from unison_agent.cli.inline import check_inline, show_inline
 from unison_agent.cli.options import Debug, Json, Media, Profile, Quiet, Text, Tools
 from unison_agent.cli.planning_files import plan_file
 from unison_agent.cli.replay import replay
+from unison_agent.cli.speaking import Speaking
 from unison_agent.cli.telling import stderr, stdout, told
 from unison_agent.errors import NegotiationError
 from unison_agent.functions import MediaPolicy
@@ -72,6 +75,9 @@ def run(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Where the request names none.")] = None,
     mode: Annotated[Mode, typer.Option(help="When a stated value is not possible.")] = "nearest",
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Where an answer is cut; else as the tool pack says.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be made and its cost; make nothing.")
@@ -106,7 +112,10 @@ def run(
         return
     if out is not None:
         files.check_fits(out, planned.plan)
-    result = _run(unison, planned, mode=mode, seed=seed, quiet=quiet)
+    voice = Speaking(
+        Bars(stderr(), shown=not quiet), aloud=not console.quiet and console.is_terminal
+    )
+    result = _run(unison, planned, voice, mode=mode, seed=seed, max_new_tokens=max_new_tokens)
     for line in show.result_lines(result):
         console.print(line)
     if result.adjustments:
@@ -116,7 +125,7 @@ def run(
         typer.echo(result.to_json())
     elif quiet:
         typer.echo("\n".join(map(str, saved)) if saved else result.text or "")
-    elif result.text is not None:
+    elif result.text is not None and not voice.spoken:
         typer.echo(result.text)
     for line in show.saved_lines(saved):
         (stderr() if json else console).print(line)
@@ -228,6 +237,7 @@ def call(
 app.command()(functions.tools)
 app.command()(mcp.mcp)
 app.command()(replay)
+app.command()(compare)
 app.command()(upkeep.schema)
 app.command()(upkeep.pull)
 app.command()(doctor)
@@ -267,12 +277,19 @@ def demo(
 
 
 def _run(
-    unison: "Unison", planned: "Planned", *, mode: Mode, seed: int | None, quiet: bool
+    unison: "Unison",
+    planned: "Planned",
+    voice: Speaking,
+    *,
+    mode: Mode,
+    seed: int | None,
+    max_new_tokens: int | None,
 ) -> "Result":
     """Run a plan; in mode ask, let the user say yes to the changes."""
-    with Bars(stderr(), shown=not quiet) as bars:
+    run = partial(unison.run, planned, seed=seed, max_new_tokens=max_new_tokens, progress=voice)
+    with voice:
         try:
-            return unison.run(planned, mode=mode, seed=seed, progress=bars)
+            return run(mode=mode)
         except NegotiationError as error:
             if mode != "ask" or not error.changes:
                 raise
@@ -280,8 +297,8 @@ def _run(
     stderr().print(show.changes_table(refused.changes))
     if not typer.confirm("Go on with what is possible?", err=True):
         raise refused
-    with Bars(stderr(), shown=not quiet) as bars:
-        return unison.run(planned, mode="nearest", seed=seed, progress=bars)
+    with voice:
+        return run(mode="nearest")
 
 
 def _kinds(text: str) -> tuple[Kind, ...]:

@@ -15,7 +15,7 @@ from unison_agent.result import Artifact, Result, StepResult, Timings
 from unison_agent.router.clock import StageClock
 from unison_agent.router.granting import grants
 from unison_agent.router.roles import basis, check_plan, edited_by_words
-from unison_agent.router.tools import Tool
+from unison_agent.router.tools import GenerationTool, Tool
 from unison_agent.specs import ToolSpec
 from unison_agent.tasks import (
     Call,
@@ -89,6 +89,8 @@ class Router:
         progress: Progress = silent,
         mode: Mode = "nearest",
         seed: int = 0,
+        max_new_tokens: int | None = None,
+        connector: bool = True,
     ) -> Result:
         """Run all steps of `plan`, in order; a step sees the outputs of those before it.
 
@@ -98,19 +100,21 @@ class Router:
             progress: Told of every unit of work; raising in it stops the run.
             mode: What to do about values that a tool cannot grant as stated.
             seed: Of steps that state none.
+            max_new_tokens: Of answers; the tool's default when left out.
+            connector: False switches the connector off; see `GenerationTool.without_connector`.
 
         Raises:
             MissingInputError: The plan lacks something, e.g. a mask.
-            RequestError: A step's media or task do not fit.
+            RequestError: A step's media or task do not fit, or no step has a connector to switch off.
             NegotiationError: A value would have to change, and `mode` forbids it.
             WeightsError: Weights are missing or damaged.
             GenerationError: A model failed, or made something else than was granted.
             RunCancelledError: Raised by `progress`.
         """
         check_plan(plan, media, self._custom, by_words=edited_by_words(self.tools))
-        for call in plan.steps:
-            if not isinstance(call, CustomCall):
-                self._tool(call.task)
+        tools = {c.task: self._tool(c.task) for c in plan.steps if not isinstance(c, CustomCall)}
+        if not connector:
+            tools = _without_connector(tools)
         start = perf_counter()
         done: list[_Done] = []
         available = media
@@ -118,12 +122,14 @@ class Router:
             if isinstance(call, CustomCall):
                 step = self._run_custom(call, available, StageClock(progress))
             else:
-                step = self._run_task(call, available, StageClock(progress), mode, seed)
+                granted = self._grant(call, available, mode, seed, max_new_tokens)
+                clock = StageClock(progress)
+                step = self._run_task(call, tools[call.task], granted, available, clock)
             done.append(step)
             for index, medium in enumerate(step.output.media, start=1):
                 handle = f"step_{number}" if index == 1 else f"step_{number}_{index}"
                 available = available.with_step(handle, medium)
-        steps = self._steps(plan, media, done)
+        steps = self._steps(plan, media, done, connector=connector)
         timings = sum((step.timings for step in steps), start=Timings())
         return Result(plan, steps, replace(timings, total_seconds=perf_counter() - start))
 
@@ -141,11 +147,26 @@ class Router:
         serving: dict[Task, ToolSpec] = {task: self._tool(task).spec for task in tasks}
         return grants(plan, media, serving, self._custom, mode=mode, seed=seed)
 
+    def _grant(
+        self, call: TaskCall, media: MediaSet, mode: Mode, seed: int, max_new_tokens: int | None
+    ) -> GrantedTask:
+        return negotiate(
+            call,
+            self._tool(call.task).spec,
+            mode=mode,
+            basis=basis(call, media),
+            default_seed=seed,
+            max_new_tokens=max_new_tokens,
+        )
+
     def _run_task(
-        self, call: TaskCall, media: MediaSet, clock: StageClock, mode: Mode, seed: int
+        self,
+        call: TaskCall,
+        tool: Tool,
+        granted: GrantedTask,
+        media: MediaSet,
+        clock: StageClock,
     ) -> _Done:
-        tool = self._tool(call.task)
-        granted = negotiate(call, tool.spec, mode=mode, basis=basis(call, media), default_seed=seed)
         output = tool.run(call, granted, media, clock)
         _check_output(output, granted)
         return _Done(call, granted, output, tool.weights(), clock.timings())
@@ -164,7 +185,9 @@ class Router:
             raise RequestError(msg, hint=f"It serves {known}.")
         return self._serving[task]
 
-    def _steps(self, plan: Plan, media: MediaSet, done: list[_Done]) -> tuple[StepResult, ...]:
+    def _steps(
+        self, plan: Plan, media: MediaSet, done: list[_Done], *, connector: bool
+    ) -> tuple[StepResult, ...]:
         granted = tuple(step.granted for step in done)
         results: list[StepResult] = []
         for number, step in enumerate(done, start=1):
@@ -178,6 +201,7 @@ class Router:
                     media=media,
                     step=number,
                     index=index,
+                    without_connector=not connector,
                 )
                 artifacts.append(Artifact(record.handle, medium, record))
             results.append(
@@ -192,6 +216,24 @@ class Router:
                 )
             )
         return tuple(results)
+
+
+def _without_connector(tools: dict[Task, Tool]) -> dict[Task, Tool]:
+    """Return the tools with their connectors off.
+
+    Raises:
+        RequestError: None has one.
+    """
+    if not any(isinstance(t, GenerationTool) and t.spec.connector for t in tools.values()):
+        named = (
+            ", ".join(sorted({tool.spec.name for tool in tools.values()})) or "no tool of a pack"
+        )
+        msg = f"There is no connector to switch off: the plan is carried out by {named}."
+        raise RequestError(msg, hint="Only tools with the adapter 'video' have one.")
+    return {
+        task: tool.without_connector() if isinstance(tool, GenerationTool) else tool
+        for task, tool in tools.items()
+    }
 
 
 def _check_output(output: Output, granted: GrantedTask) -> None:

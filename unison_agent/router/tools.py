@@ -5,14 +5,16 @@ together the understanding model, the connector and a pipeline.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, Self, cast
 
 from unison_agent.adapters import Adapter, Output
 from unison_agent.adapters.answer import AnswerAdapter
 from unison_agent.adapters.controls import Followed, followed
 from unison_agent.adapters.video import WanVaceAdapter
+from unison_agent.answering import Reply
 from unison_agent.conversation import CHAT_TEMPLATE_SHA256, READ_TEMPLATE_SHA256
 from unison_agent.errors import RequestError
 from unison_agent.media import MediaSet, Medium
@@ -67,14 +69,14 @@ class Understanding(Protocol):
         """Return the hidden states of a prompt and placeholders, as the paper's projector reads them."""
         ...
 
-    def answer(
+    def reply(
         self,
         question: str,
         media: Sequence[Medium] = (),
         *,
         max_new_tokens: int = 256,
         progress: Progress = silent,
-    ) -> str:
+    ) -> Reply:
         """Answer in words."""
         ...
 
@@ -160,7 +162,19 @@ class GenerationTool:
         self._connector = Lazy(lambda progress: load_connector(spec, weights_folder, progress))
         self._controls = None if spec.preprocess is None else ControlMaker(spec.preprocess)
         self._masks = MaskMaker(spec.preprocess or PreprocessSpec())
+        self._connected = True
         self._used: dict[str, str] = {}
+
+    def without_connector(self) -> Self:
+        """Return a tool on the same models whose connector is off.
+
+        The pipeline's text encoder reads the prompt then; where there is none, nothing does, and what comes out is
+        what the pipeline draws of no prompt. The notes of its outputs say which.
+        """
+        twin = copy(self)
+        twin._connected = False
+        twin._used = {}
+        return twin
 
     def run(
         self, call: TaskCall, granted: GrantedTask, media: MediaSet, progress: Progress
@@ -217,14 +231,22 @@ class GenerationTool:
     def _condition(
         self, call: Generation, media: MediaSet, pipeline: LoadedPipeline, progress: Progress
     ) -> "Conditioning | None":
+        if not self._connected and pipeline.has_text_encoder:
+            return None
         loaded, spec = self._connector(progress), self.spec.connector
         if loaded is None or spec is None:
             return None
         from unison_agent.connector import Connector, Contract
 
         connector, digest = loaded
-        model = self._understanding(progress)
         own = isinstance(connector, Connector)
+        if not self._connected:
+            if not isinstance(connector, Connector):
+                msg = f"{self.spec.name} draws nothing with its connector off: {pipeline.name} has no text encoder."
+                raise RequestError(msg, hint="Set text_encoder = true in the tool pack's pipeline.")
+            self._used |= {"connector": digest}  # its tokens for no prompt
+            return connector.unprompted()
+        model = self._understanding(progress)
         template = READ_TEMPLATE_SHA256 if own else CHAT_TEMPLATE_SHA256
         connector.check(Contract(model.fingerprint, model.layer, template, pipeline.text_dim))
         self._used |= {"connector": digest, "understanding": model.fingerprint}
