@@ -24,6 +24,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from unison_agent import Unison, custom_tool
 from unison_agent.adapters.video import NO_CONNECTOR
 from unison_agent.agent import Planned
+from unison_agent.compare import compare
 from unison_agent.connector import Projector, ProjectorShape, ProjMLP
 from unison_agent.conversation import CHAT_HEAD
 from unison_agent.errors import (
@@ -317,6 +318,21 @@ def test_without_the_lora_plans_are_json_and_the_text_encoder_reads(plain: Uniso
         assert plan.steps or plan.missing
     result = plain.run(given_plan("text_to_image")[0])
     assert NO_CONNECTOR in result.notes
+
+
+@pytest.mark.parametrize("task", ["text_to_image", "image_to_video"])
+def test_with_the_connector_off_the_text_encoder_reads_alone_and_the_result_says_so(
+    unison: Unison, task: str
+):
+    made = compare(unison, Planned(*given_plan(task)))
+    (_, on), (_, off) = made.results
+    assert NO_CONNECTOR not in on.notes
+    assert NO_CONNECTOR in off.notes
+    assert not made.same
+    names = [{one.name for one in each.artifacts[0].record.weights} for each in (on, off)]
+    assert "connector" in names[0]
+    assert not {"connector", "understanding"} & names[1]
+    assert made.sheet().mode == "RGB"
 
 
 # --- the understanding model ------------------------------------------------------------------------
