@@ -9,6 +9,7 @@ from unison_agent.adapters.edit_masks import MaskFinder, edit_masks
 from unison_agent.errors import RequestError
 from unison_agent.media import MediaSet
 from unison_agent.pipeline_specs import ImageClass
+from unison_agent.result import Preview
 from unison_agent.tasks import (
     Generation,
     GrantedImage,
@@ -30,11 +31,13 @@ class ImageInputs:
         mask: L, 0 or 255, at the granted size: white is what may change. With one, the black part of `image`,
             which is at that size too, comes out as it went in, to the pixel.
         notes: What the user should know, in sentences.
+        previews: Small pictures that the notes speak of.
     """
 
     image: PIL.Image.Image | None = None
     mask: PIL.Image.Image | None = None
     notes: tuple[str, ...] = ()
+    previews: tuple[Preview, ...] = ()
 
 
 def image_inputs(
@@ -65,8 +68,8 @@ def image_inputs(
             source = frames.picture(media.image(call.source), size)
             if call.mask is None and kind != "StableDiffusionXLInpaintPipeline":
                 return ImageInputs(source, notes=(WHOLE,))
-            (mask,), notes = edit_masks(call, (source,), media, find_mask)
-            return ImageInputs(source, mask, notes)
+            found = edit_masks(call, (source,), media, find_mask)
+            return ImageInputs(source, found.masks[0], found.notes, found.previews)
         case ImageControllableGeneration():
             return ImageInputs(frames.picture(media.image(call.control), size))
         case ImageReferenceGeneration():

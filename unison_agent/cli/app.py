@@ -121,6 +121,7 @@ def run(
     if result.adjustments:
         console.print(show.adjustments_table(result.adjustments))
     saved = files.save(result, out, overwrite=overwrite, words=not no_text)
+    saved += files.save_previews(result, saved, overwrite=overwrite)
     if json:
         typer.echo(result.to_json())
     elif quiet:

@@ -213,6 +213,7 @@ class Router:
                     step.output.notes,
                     step.timings,
                     step.output.kept_db,
+                    step.output.previews,
                 )
             )
         return tuple(results)
