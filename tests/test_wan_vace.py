@@ -293,7 +293,9 @@ def test_every_task_runs_through_the_paper_s_models(unison: Unison, task: str):
             "video" if task.split("_")[0] == "video" or task.endswith("video") else "image"
         )
         assert NO_CONNECTOR not in result.notes
-        assert {"connector", "understanding"} <= {one.name for one in made.record.weights}
+        used = {one.name for one in made.record.weights}
+        assert {"connector", "understanding", "lora/planner"} <= used
+        assert "pipeline/text_encoder/model.safetensors" in used
         return
     events: list[ProgressEvent] = []
     with suppress(GenerationError):  # a random model may write nothing that can be read

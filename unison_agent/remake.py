@@ -288,6 +288,11 @@ def _differences(record: Record, artifact: Artifact) -> Iterator[Difference]:
         if before.get(name) != here.get(name):
             none = "not used"
             yield Difference(f"weights {name}", before.get(name, none), here.get(name, none))
+    sources = {each.name: each.source for each in now.weights}
+    for each in record.weights:
+        commit = sources.get(each.name)
+        if each.source and commit and each.source != commit:
+            yield Difference(f"source of {each.name}", each.source, commit)
     for number, (then, granted) in enumerate(
         zip(record.granted, now.granted, strict=False), start=1
     ):

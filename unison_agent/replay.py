@@ -41,6 +41,9 @@ class WeightHash(Wire):
 
     name: str
     sha256: Sha256
+    source: str | None = Field(
+        default=None, description="owner/name@commit on the hub, where it came from there."
+    )
 
 
 class MediaHash(Wire):

@@ -101,6 +101,7 @@ class ScriptedUnderstanding(ScriptedWriter):
 
     fingerprint = "0" * 64
     layer = 0
+    source: str | None = None
 
     def __init__(
         self,
@@ -111,6 +112,7 @@ class ScriptedUnderstanding(ScriptedWriter):
         super().__init__(*texts)
         self._answer = answer
         self._scores = list(scores)
+        self.lora_hashes: dict[str, str] = {}
         self.asked: list[tuple[str, int]] = []
         self.seen: list[tuple[str, tuple[Medium, ...]]] = []
 

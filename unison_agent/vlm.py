@@ -7,7 +7,7 @@ either LoRA changes no picture.
 
 import hashlib
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,6 +51,7 @@ class UnderstandingModel:
         fingerprint: Names the weights `read` depends on.
         sight: How it sees media.
         heads: What stands before what users say.
+        source: ``owner/name@commit`` of a model of the hub.
 
     Raises:
         WeightsError: The model has no such layer.
@@ -65,6 +66,7 @@ class UnderstandingModel:
         fingerprint: str,
         sight: Sight = nano_sight,
         heads: Heads = NANO_HEADS,
+        source: str | None = None,
     ) -> None:
         layers = len(model.model.language_model.layers)
         if layer > layers:
@@ -74,6 +76,7 @@ class UnderstandingModel:
         self.tokenizer = tokenizer
         self.layer = layer
         self.fingerprint = fingerprint
+        self.source = source
         self.loras = lora.FoldedLoras(model.model.language_model)
         self._sight = sight
         self._heads = heads
@@ -126,6 +129,11 @@ class UnderstandingModel:
                 self.loras.add(folder / name, name)
         progress(ProgressEvent("load", 2, 2))
         return self
+
+    @property
+    def lora_hashes(self) -> Mapping[str, str]:
+        """SHA-256 of each LoRA's file, by its name."""
+        return self.loras.hashes
 
     def add_peft_planner(self, folder: Path) -> None:
         """Plan with a LoRA as peft saves it, e.g. the paper's; answers and pictures stay those of the base.

@@ -24,7 +24,7 @@ from unison_agent.preprocess.masks import MaskMaker
 from unison_agent.preprocess.target import ClipMasks
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.replay import WeightHash
-from unison_agent.router.connectors import load_connector
+from unison_agent.router.connectors import check_stated, load_connector
 from unison_agent.router.lazy import Lazy
 from unison_agent.router.roles import seen_media
 from unison_agent.specs import PipelineSpec, PreprocessSpec, ToolSpec
@@ -60,6 +60,12 @@ class Understanding(Protocol):
 
     fingerprint: str
     layer: int
+    source: str | None
+
+    @property
+    def lora_hashes(self) -> Mapping[str, str]:
+        """SHA-256 of each LoRA's file, by its name."""
+        ...
 
     def read(self, prompt: str, media: Sequence[Medium] = ()) -> "States":
         """Return the hidden states of a prompt and its media."""
@@ -130,7 +136,10 @@ class AnswerTool:
     ) -> Output:
         """Answer; see `AnswerAdapter.run`."""
         model = self._understanding(progress)
-        self._used = {"understanding": model.fingerprint}
+        used = {"understanding": model.fingerprint}
+        if call.task != "text_understanding":  # text is answered without
+            used |= _lora(model, "answers")
+        self._used = used
         return AnswerAdapter(model).run(call, granted, media, None, progress)
 
     def weights(self) -> tuple[WeightHash, ...]:
@@ -164,6 +173,7 @@ class GenerationTool:
         self._masks = MaskMaker(spec.preprocess or PreprocessSpec())
         self._connected = True
         self._used: dict[str, str] = {}
+        self._sources: dict[str, str | None] = {}
 
     def without_connector(self) -> Self:
         """Return a tool on the same models whose connector is off.
@@ -173,7 +183,7 @@ class GenerationTool:
         """
         twin = copy(self)
         twin._connected = False
-        twin._used = {}
+        twin._used, twin._sources = {}, {}
         return twin
 
     def run(
@@ -195,7 +205,9 @@ class GenerationTool:
         media = ready.media
         # ToolSpec has checked that a tool with the adapter "video" has a pipeline.
         pipeline = self._pipelines.get(cast("PipelineSpec", self.spec.pipeline), progress)
-        self._used |= _weight_files(pipeline.hashes, "pipeline/")
+        files = _weight_files(pipeline.hashes, "pipeline/")
+        self._used |= files
+        self._sources |= dict.fromkeys(files, pipeline.source)
         conditioning = self._condition(call, media, pipeline, progress)
 
         def find(frames: "Sequence[Picture]", target: str, /) -> ClipMasks:
@@ -215,8 +227,8 @@ class GenerationTool:
         return output
 
     def weights(self) -> tuple[WeightHash, ...]:
-        """Return the hashes of pipeline, connector and understanding model."""
-        return weight_hashes(self._used)
+        """Return the hashes of pipeline, connector, understanding model and the LoRA that was on."""
+        return weight_hashes(self._used, self._sources)
 
     def _followed(
         self, call: Generation, granted: GrantedTask, media: MediaSet, progress: Progress
@@ -238,7 +250,8 @@ class GenerationTool:
             return None
         from unison_agent.connector import Connector, Contract
 
-        connector, digest = loaded
+        connector, digest, source = loaded
+        self._sources["connector"] = source
         own = isinstance(connector, Connector)
         if not self._connected:
             if not isinstance(connector, Connector):
@@ -248,8 +261,12 @@ class GenerationTool:
             return connector.unprompted()
         model = self._understanding(progress)
         template = READ_TEMPLATE_SHA256 if own else CHAT_TEMPLATE_SHA256
+        check_stated(spec, layer=model.layer, template_sha256=template)
         connector.check(Contract(model.fingerprint, model.layer, template, pipeline.text_dim))
         self._used |= {"connector": digest, "understanding": model.fingerprint}
+        self._sources["understanding"] = model.source
+        if not own:  # the paper's states are read with it
+            self._used |= _lora(model, "planner")
         progress(ProgressEvent("encode", 0, 1))
         # Where tokens are appended, the text encoder alone reads what to keep away from.
         negative = call.negative_prompt if spec.mode == "replace" else None
@@ -273,6 +290,18 @@ def preprocess_files(hashes: Mapping[str, str]) -> dict[str, str]:
     return {f"preprocess/{name}": sha for name, sha in hashes.items()}
 
 
-def weight_hashes(used: Mapping[str, str]) -> tuple[WeightHash, ...]:
-    """Return hashes by name as records have them."""
-    return tuple(WeightHash(name=name, sha256=digest) for name, digest in sorted(used.items()))
+def weight_hashes(
+    used: Mapping[str, str], sources: Mapping[str, str | None] | None = None
+) -> tuple[WeightHash, ...]:
+    """Return hashes by name as records have them, with the commits of the hub that they are of."""
+    known = sources or {}
+    return tuple(
+        WeightHash(name=name, sha256=digest, source=known.get(name))
+        for name, digest in sorted(used.items())
+    )
+
+
+def _lora(model: Understanding, name: str) -> dict[str, str]:
+    """Return the hash of a LoRA by the name that records give it, nothing where the model has none."""
+    digest = model.lora_hashes.get(name)
+    return {} if digest is None else {f"lora/{name}": digest}
