@@ -541,6 +541,25 @@ def test_a_checkpoint_that_is_not_whole(folder: Path, tmp_path: Path, lost: str,
         made.plan("a star")
 
 
+@pytest.mark.parametrize(
+    ("after", "file"),
+    [
+        ('path = "model"', "model.safetensors"),
+        ('[understanding.planner_lora]\npath = "unison"', "adapter_model.safetensors"),
+        ('path = "pipeline"', "vae/diffusion_pytorch_model.safetensors"),
+        ('path = "unison"\nfile = "projector.pth"', "projector.pth"),
+    ],
+)
+def test_another_file_than_the_pack_states(folder: Path, after: str, file: str):
+    pins = f'pins = [{{ file = "{file}", sha256 = "{"0" * 64}" }}]'
+    pack = pack_with(folder, "pinned", (after, f"{after}\n{pins}"))
+    name = file.split("/")[-1]
+    with pytest.raises(
+        WeightsError, match=f"{name} has the sha256 [0-9a-f]{{64}}, the tool pack states 000"
+    ):
+        Unison.from_pretrained(pack, device="cpu").run(*given_plan("text_to_image"))
+
+
 def test_a_layer_that_there_is_not_and_a_lora_that_there_is_not(folder: Path):
     deep = pack_with(folder, "deep", (f"layer = {LAYERS}", "layer = 9"))
     with pytest.raises(WeightsError, match="has 2 layers; layer 9"):

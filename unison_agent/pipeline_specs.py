@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from unison_agent.model_specs import Dtype, Repo, wrong
+from unison_agent.model_specs import Dtype, Pin, Repo, wrong
 from unison_agent.tasks import ControlType, Task, Wire
 
 DrawingClass = Literal["StableDiffusionXLPipeline", "FluxPipeline", "QwenImagePipeline"]
@@ -29,6 +29,7 @@ class Checkpoint(Wire):
     variant: Literal["fp16"] | None = Field(
         default=None, description="Of the files' names, where the repository has such."
     )
+    pins: tuple[Pin, ...] = Field(default=(), description="Files and the hashes they must have.")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -37,6 +38,10 @@ class Checkpoint(Wire):
         if (self.repo is None) != (self.revision is None):
             raise wrong("repo goes with revision, path goes without", "revision")
         return self
+
+    def pinned(self) -> dict[str, str]:
+        """Return the stated hashes by file."""
+        return {pin.file: pin.sha256 for pin in self.pins}
 
     @property
     def place(self) -> str:

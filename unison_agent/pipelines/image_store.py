@@ -7,6 +7,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Protocol, cast
 
 from unison_agent.errors import DownloadError, MissingDependencyError, WeightsError
+from unison_agent.file_hashes import check_pins, weight_files
+from unison_agent.hub_files import cached_folder, hub_source
 from unison_agent.pipelines.image import LoadedImagePipeline, Shared
 from unison_agent.pipelines.loading import default_device, quiet
 from unison_agent.progress import Progress, ProgressEvent, silent
@@ -114,11 +116,29 @@ class _Models:
             self._base = self._placed(self._spec, _first(self._spec), progress)
         if control is None:
             pipe = _sharing(self._base, kind, self._spec)
-            return LoadedImagePipeline(self._spec.place, kind, pipe, lock=self._running)
+            files = _files(self._spec, "pipeline")
+            return LoadedImagePipeline(
+                self._spec.place,
+                kind,
+                pipe,
+                hashes=files,
+                sources=dict.fromkeys(files, _source(self._spec)),
+                lock=self._running,
+            )
         net = self._placed(control, "ControlNetModel", progress)
         pipe = _sharing(self._base, kind, self._spec, net)
+        files, own = _files(self._spec, "pipeline"), _files(control, "controlnet")
         return LoadedImagePipeline(
-            self._spec.place, kind, pipe, control_scale=control.scale, lock=self._running
+            self._spec.place,
+            kind,
+            pipe,
+            control_scale=control.scale,
+            hashes={**files, **own},
+            sources={
+                **dict.fromkeys(files, _source(self._spec)),
+                **dict.fromkeys(own, _source(control)),
+            },
+            lock=self._running,
         )
 
     def _placed(self, what: "Checkpoint", name: str, progress: Progress) -> object:
@@ -127,6 +147,33 @@ class _Models:
         loaded.to(self._device or default_device())  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
         progress(ProgressEvent("load", 1, 1, what.place))
         return loaded
+
+
+def _folder(what: "Checkpoint") -> Path | None:
+    if what.repo is not None and what.revision is not None:
+        return cached_folder(what.repo, what.revision)
+    return Path(what.path or "")
+
+
+def _source(what: "Checkpoint") -> str | None:
+    folder = _folder(what)
+    return None if folder is None else hub_source(what.repo, folder)
+
+
+def _files(what: "Checkpoint", prefix: str) -> dict[str, str]:
+    """Return the hashes of a checkpoint's files, by the names that records give them.
+
+    Raises:
+        WeightsError: One is another than the tool pack pins.
+    """
+    folder = _folder(what)
+    if folder is None:
+        if what.pins:
+            msg = f"{what.place}: its files were not found, so their hashes cannot be checked."
+            raise WeightsError(msg, hint="Fetch them into the hub's own cache.")
+        return {}
+    check_pins(folder, what.pinned(), of=what.place)
+    return {f"{prefix}/{name}": digest for name, digest in weight_files(folder).items()}
 
 
 def _first(spec: "ImagePipelineSpec") -> str:
