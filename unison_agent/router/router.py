@@ -112,7 +112,9 @@ class Router:
             RunCancelledError: Raised by `progress`.
         """
         check_plan(plan, media, self._custom, by_words=edited_by_words(self.tools))
-        tools = {c.task: self._tool(c.task) for c in plan.steps if not isinstance(c, CustomCall)}
+        tools: dict[Task, Tool] = {
+            c.task: self._tool(c.task) for c in plan.steps if not isinstance(c, CustomCall)
+        }
         if not connector:
             tools = _without_connector(tools)
         start = perf_counter()
