@@ -3,7 +3,8 @@ from collections.abc import Sequence
 import PIL.Image
 import pytest
 
-from unison_agent.adapters.answer import AnswerAdapter, asked_about
+from unison_agent.adapters.answer import AnswerAdapter, asked_about, cut_note
+from unison_agent.answering import Reply
 from unison_agent.errors import GenerationError, MissingInputError, RequestError, RunCancelledError
 from unison_agent.media import Image, MediaSet, Medium, Video
 from unison_agent.progress import Progress, ProgressEvent, silent
@@ -64,7 +65,24 @@ def test_the_granted_length_and_progress_are_passed_on() -> None:
     events: list[ProgressEvent] = []
     adapter = AnswerAdapter(ScriptedUnderstanding())
     adapter.run(ask("text_understanding"), GRANTED, MediaSet(), None, events.append)
-    assert [(e.stage, e.done, e.total) for e in events] == [("answer", 0, 7), ("answer", 7, 7)]
+    told = [(e.stage, e.done, e.total, e.text) for e in events]
+    words = ["a", " red", " star"]
+    assert told[0] == ("answer", 0, 7, "")
+    assert told[1:] == [("answer", n, 7, word) for n, word in enumerate(words, start=1)]
+
+
+def test_an_answer_that_stops_at_its_limit_says_so_and_what_to_set() -> None:
+    model = ScriptedUnderstanding(answer="a red star on a blue ground, and more")
+    output = AnswerAdapter(model).run(ask("text_understanding"), GRANTED, MediaSet(), None, silent)
+    assert output.text == "a red star on a blue ground,"
+    (note,) = output.notes
+    assert note == cut_note(GRANTED)
+    assert "7 tokens" in note
+    assert "max_new_tokens" in note
+    assert "nano-answer" in note
+    whole = GRANTED.model_copy(update={"max_new_tokens": 9})
+    output = AnswerAdapter(model).run(ask("text_understanding"), whole, MediaSet(), None, silent)
+    assert output.notes == ()
 
 
 def test_the_listener_can_cancel() -> None:
@@ -79,15 +97,15 @@ def test_the_listener_can_cancel() -> None:
 
 def test_an_empty_answer_is_an_error() -> None:
     class Silent:
-        def answer(
+        def reply(
             self,
             question: str,
             media: Sequence[Medium] = (),
             *,
             max_new_tokens: int = 256,
             progress: Progress = silent,
-        ) -> str:
-            return " \n"
+        ) -> Reply:
+            return Reply(" \n")
 
     with pytest.raises(GenerationError, match=r"no answer to 'What is it\?'"):
         AnswerAdapter(Silent()).run(ask("text_understanding"), GRANTED, MediaSet(), None, silent)

@@ -101,6 +101,43 @@ def test_pictures_are_shown_in_a_terminal_that_is_asked_to(
     assert (tmp_path / "text-to-image.png").exists()
 
 
+ANSWERED = SHOWN.replace(
+    "    return Unison(Planner",
+    """    from unison_agent.router import AnswerTool
+    from unison_agent.testing import ScriptedUnderstanding
+    model = ScriptedUnderstanding(answer="Paris, and nothing else.")
+    made[0] = AnswerTool(load_pack(profile).tools[0], lambda _: model)
+    return Unison(Planner""",
+).replace("text_to_image", "text_understanding")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("quiet", [True, False])
+def test_an_answer_is_printed_once_as_it_comes(tmp_path: Path, quiet: bool) -> None:
+    import pty
+
+    main, terminal = pty.openpty()
+    limit = ["--max-new-tokens", "2", *(["--quiet"] if quiet else [])]
+    process = subprocess.Popen(
+        [sys.executable, "-c", ANSWERED, "run", "capital?", *limit],
+        cwd=tmp_path,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TERM": "xterm-256color", "NO_COLOR": "1"},
+    )
+    os.close(terminal)
+    printed = b""
+    with suppress(OSError):  # the other side is closed
+        while part := os.read(main, 65536):
+            printed += part
+    os.close(main)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert printed.count(b"Paris, and\r\n") == 1
+    assert (b"limit of 2 tokens" in printed) is not quiet
+
+
 def test_nothing_is_shown_where_nobody_watches(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SHOWN, "run", "a star", "--show"],

@@ -146,9 +146,9 @@ def test_another_class_is_refused_before_its_weights_are_fetched(hub: Hub):
     assert hub.asked == ["config.json"]
 
 
-def tool(*, required: bool) -> ToolSpec:
+def tool(*, required: bool, pins: tuple[dict[str, str], ...] = ()) -> ToolSpec:
     (drawing,) = (one for one in load_pack("wan-vace").tools if one.adapter == "video")
-    own = {"repo": "ali/unison", "revision": "main", "required": required}
+    own = {"repo": "ali/unison", "revision": "main", "required": required, "pins": pins}
     connector = ConnectorSpec.model_validate({**drawing.connector.model_dump(), **own})  # pyright: ignore[reportOptionalMemberAccess]
     return drawing.model_copy(update={"connector": connector})
 
@@ -167,7 +167,15 @@ def test_the_projector_is_fetched_where_there_is_one(
     hub.repos["ali/unison"] = {"weights/projector.pth": data}
     loaded = load_connector(tool(required=False), tmp_path, silent)
     assert loaded is not None
-    assert loaded[1] == hashlib.sha256(data).hexdigest()
+    assert loaded.sha256 == hashlib.sha256(data).hexdigest()
+    assert loaded.source == f"ali/unison@{COMMIT}"
+    for stated, fits in ((loaded.sha256, True), ("0" * 64, False)):
+        pinned = tool(required=False, pins=({"file": "weights/projector.pth", "sha256": stated},))
+        if fits:
+            assert load_connector(pinned, tmp_path, silent) is not None
+            continue
+        with pytest.raises(WeightsError, match=f"{loaded.sha256}, the tool pack states {stated}"):
+            load_connector(pinned, tmp_path, silent)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "empty"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(DownloadError):  # whether there is one cannot be told

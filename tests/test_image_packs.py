@@ -156,6 +156,28 @@ def test_sdxl_draws_what_was_granted_and_the_same_for_the_same_seed(sdxl: Unison
     assert (pixels(made, 0) != pixels(made, 1)).any()
 
 
+def test_sdxl_s_files_are_recorded_and_held_to_the_pack_s_pins(
+    tmp_path: Path, sdxl: Unison, sdxl_pack: Path
+) -> None:
+    made = run(sdxl, "text_to_image").steps[0].artifacts[0].record.weights
+    used = {one.name: one.sha256 for one in made}
+    name = next(one for one in used if one.startswith("pipeline/unet/"))
+    place = f"path = '{sdxl_pack.parent / 'base'}'"
+    text = sdxl_pack.read_text("utf-8")
+    assert place in text
+    for digest in (used[name], "0" * 64):
+        pins = f'pins = [{{ file = "{name.removeprefix("pipeline/")}", sha256 = "{digest}" }}]'
+        pack = tmp_path / "pinned.toml"
+        pack.write_text(text.replace(place, f"{place}\n{pins}"), encoding="utf-8")
+        pinned = Unison.from_pretrained(pack, device="cpu")
+        if digest == used[name]:
+            assert pixels(run(pinned, "text_to_image")).shape == (SIDE, SIDE, 3)
+            continue
+        expected = f"sha256 {used[name]}, the tool pack states {digest}"
+        with pytest.raises(WeightsError, match=expected):
+            run(pinned, "text_to_image")
+
+
 def test_sdxl_reads_prompt_negative_prompt_and_guidance(sdxl: Unison) -> None:
     plain = pixels(run(sdxl, "text_to_image"))
     for fields in ({"prompt": "two dogs"}, {"negative_prompt": "blur"}, {"guidance_scale": 9.0}):

@@ -14,6 +14,7 @@ HEAVY = ("torch", "diffusers", "transformers", "outlines", "llguidance", "peft",
 PUBLIC = [
     "TASKS",
     "Adjustment",
+    "AnswerStream",
     "Artifact",
     "ArtifactInfo",
     "ArtifactStore",

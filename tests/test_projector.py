@@ -409,6 +409,12 @@ def test_the_tool_reads_as_the_paper_does_and_tells_what_went_unseen(weights: Pa
     long = ASKED.model_copy(update={"prompt": "star " * 70})
     notes = made.run(long, GRANTED, media, silent).notes
     assert notes[0] == "The connector reads 56 tokens: the last 17 of the prompt went unseen."
+    replacing = tool(weights, model, spec(mode="replace"))
+    against = ASKED.model_copy(update={"negative_prompt": "dots " * 70})
+    notes = replacing.run(against, GRANTED, MediaSet(), silent).notes
+    assert notes == (
+        "The connector reads 56 tokens: the last 16 of the negative prompt went unseen.",
+    )
 
 
 def test_a_projector_of_other_models_is_refused_by_the_tool(weights: Path):

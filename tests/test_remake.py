@@ -18,7 +18,7 @@ from unison_agent.media import Image
 from unison_agent.packs import load_pack
 from unison_agent.planning.planner import Planner
 from unison_agent.remake import Difference, profile_of, read_saved, remake
-from unison_agent.replay import Record
+from unison_agent.replay import Record, WeightHash
 from unison_agent.result import Result
 from unison_agent.router import AdapterTool, Router
 from unison_agent.tasks import CustomCall, Evidence, Plan, Request, wordless_plan
@@ -48,6 +48,27 @@ def rewritten(path: Path, change: Callable[[Record], dict[str, object]]) -> Path
     changed = record.model_copy(update=change(record))
     path.write_bytes(replay.embed_png(path.read_bytes(), changed))
     return path
+
+
+def test_another_commit_of_the_hub_is_a_difference(tmp_path: Path) -> None:
+    class FromHub(AdapterTool):
+        def weights(self) -> tuple[WeightHash, ...]:
+            return (WeightHash(name="connector", sha256="a" * 64, source="ali/unison@new"),)
+
+    pack = load_pack("nano")
+    tools = [FromHub(spec, EchoAdapter()) for spec in pack.tools]
+    unison = Unison(Planner(ScriptedWriter(IMAGE)), Router(tools, profile=pack.profile))
+    path = tmp_path / "a.png"
+    unison.run("five red stars").save(path)
+    assert remake(path, agent=unison).differences == ()
+    old = WeightHash(name="connector", sha256="b" * 64, source="ali/unison@old")
+    lora = WeightHash(name="lora/planner", sha256="c" * 64)
+    rewritten(path, lambda record: {"weights": (old, lora)})
+    assert remake(path, agent=unison).differences == (
+        Difference("weights connector", "b" * 64, "a" * 64),
+        Difference("weights lora/planner", "c" * 64, "not used"),
+        Difference("source of connector", "ali/unison@old", "ali/unison@new"),
+    )
 
 
 # --- the same ------------------------------------------------------------------------------------

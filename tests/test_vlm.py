@@ -82,6 +82,24 @@ def test_answers_are_words_and_can_be_cancelled(model: UnderstandingModel) -> No
         model.answer("Tell me a story.", max_new_tokens=50, progress=stop)
 
 
+def test_an_answer_comes_in_pieces_and_says_where_it_was_cut(model: UnderstandingModel) -> None:
+    told: list[ProgressEvent] = []
+    question = "What is the capital of France?"
+    reply = model.reply(question, max_new_tokens=24, progress=told.append)
+    assert reply.complete
+    assert "".join(event.text for event in told) == reply.text
+    assert sum(bool(event.text) for event in told) > 4
+    assert not model.reply(question, max_new_tokens=3).complete
+
+    def stop(event: ProgressEvent) -> None:
+        if event.done == 2:
+            raise RunCancelledError("enough")
+
+    with pytest.raises(RunCancelledError, match="enough"):
+        model.reply(question, max_new_tokens=24, progress=stop)
+    assert model.reply(question, max_new_tokens=24) == reply
+
+
 def test_scores_prefer_what_is_there(model: UnderstandingModel) -> None:
     scores = model.score(square((220, 50, 50)), "What color is the square?", ["red", "green"])
     assert len(scores) == 2

@@ -24,6 +24,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from unison_agent import Unison, custom_tool
 from unison_agent.adapters.video import NO_CONNECTOR
 from unison_agent.agent import Planned
+from unison_agent.compare import compare
 from unison_agent.connector import Projector, ProjectorShape, ProjMLP
 from unison_agent.conversation import CHAT_HEAD
 from unison_agent.errors import (
@@ -31,6 +32,7 @@ from unison_agent.errors import (
     GenerationError,
     MediaError,
     RequestError,
+    RunCancelledError,
     ToolError,
     WeightsError,
 )
@@ -291,7 +293,9 @@ def test_every_task_runs_through_the_paper_s_models(unison: Unison, task: str):
             "video" if task.split("_")[0] == "video" or task.endswith("video") else "image"
         )
         assert NO_CONNECTOR not in result.notes
-        assert {"connector", "understanding"} <= {one.name for one in made.record.weights}
+        used = {one.name for one in made.record.weights}
+        assert {"connector", "understanding", "lora/planner"} <= used
+        assert "pipeline/text_encoder/model.safetensors" in used
         return
     events: list[ProgressEvent] = []
     with suppress(GenerationError):  # a random model may write nothing that can be read
@@ -316,6 +320,21 @@ def test_without_the_lora_plans_are_json_and_the_text_encoder_reads(plain: Uniso
         assert plan.steps or plan.missing
     result = plain.run(given_plan("text_to_image")[0])
     assert NO_CONNECTOR in result.notes
+
+
+@pytest.mark.parametrize("task", ["text_to_image", "image_to_video"])
+def test_with_the_connector_off_the_text_encoder_reads_alone_and_the_result_says_so(
+    unison: Unison, task: str
+):
+    made = compare(unison, Planned(*given_plan(task)))
+    (_, on), (_, off) = made.results
+    assert NO_CONNECTOR not in on.notes
+    assert NO_CONNECTOR in off.notes
+    assert not made.same
+    names = [{one.name for one in each.artifacts[0].record.weights} for each in (on, off)]
+    assert "connector" in names[0]
+    assert not {"connector", "understanding"} & names[1]
+    assert made.sheet().mode == "RGB"
 
 
 # --- the understanding model ------------------------------------------------------------------------
@@ -425,6 +444,35 @@ def test_the_checkpoint_s_sampling_is_not_used_and_its_end_tokens_are(model: Und
     assert model.answer("why?", max_new_tokens=6) == model.answer("why?", max_new_tokens=6)
 
 
+def test_answers_come_in_pieces_and_can_be_stopped_within_a_token(model: UnderstandingModel):
+    media = (picture(), clip(9))
+    told: list[ProgressEvent] = []
+    reply = model.reply("what moves?", media, max_new_tokens=40, progress=told.append)
+    assert "".join(event.text for event in told) == reply.text
+    assert reply.complete is (max(event.done for event in told) < 40)
+    seen: list[int] = []
+
+    def stop(event: ProgressEvent) -> None:
+        seen.append(event.done)
+        if event.done == 3:
+            raise RunCancelledError("enough")
+
+    with pytest.raises(RunCancelledError, match="enough"):
+        model.reply("what moves?", media, max_new_tokens=40, progress=stop)
+    assert seen == [1, 2, 3]
+    assert model.reply("what moves?", media, max_new_tokens=40) == reply
+
+
+def test_an_answer_is_as_long_as_is_asked_for_and_says_where_it_was_cut(unison: Unison):
+    plan, media = given_plan("image_understanding")
+    for asked, limit in ((None, 4), (7, 7)):
+        told: list[ProgressEvent] = []
+        with suppress(GenerationError):  # a random model may write nothing that can be read
+            result = unison.run(plan, media, max_new_tokens=asked, progress=told.append)
+            assert [note for note in result.notes if f"limit of {limit} tokens" in note]
+        assert {event.total for event in told if event.stage == "answer"} == {limit}
+
+
 def test_answers_are_asked_in_the_chat_template(model: UnderstandingModel):
     assert (model._heads.text, model._heads.media, model._heads.plan) == (CHAT_HEAD,) * 3
 
@@ -491,6 +539,25 @@ def test_a_checkpoint_that_is_not_whole(folder: Path, tmp_path: Path, lost: str,
     made = Unison.from_pretrained(pack_with(tmp_path, "pack"), device="cpu")
     with pytest.raises(WeightsError, match=message):
         made.plan("a star")
+
+
+@pytest.mark.parametrize(
+    ("after", "file"),
+    [
+        ('path = "model"', "model.safetensors"),
+        ('[understanding.planner_lora]\npath = "unison"', "adapter_model.safetensors"),
+        ('path = "pipeline"', "vae/diffusion_pytorch_model.safetensors"),
+        ('path = "unison"\nfile = "projector.pth"', "projector.pth"),
+    ],
+)
+def test_another_file_than_the_pack_states(folder: Path, after: str, file: str):
+    pins = f'pins = [{{ file = "{file}", sha256 = "{"0" * 64}" }}]'
+    pack = pack_with(folder, "pinned", (after, f"{after}\n{pins}"))
+    name = file.split("/")[-1]
+    with pytest.raises(
+        WeightsError, match=f"{name} has the sha256 [0-9a-f]{{64}}, the tool pack states 000"
+    ):
+        Unison.from_pretrained(pack, device="cpu").run(*given_plan("text_to_image"))
 
 
 def test_a_layer_that_there_is_not_and_a_lora_that_there_is_not(folder: Path):

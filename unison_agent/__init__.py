@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from unison_agent.replay import Record
     from unison_agent.result import Artifact, Result, StepResult, Timings
     from unison_agent.session import Session
+    from unison_agent.streaming import AnswerStream
     from unison_agent.tasks import TASKS, Adjustment, CustomCall, Granted, Plan, Request, TaskCall
 
     __version__: str
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TASKS",
     "Adjustment",
+    "AnswerStream",
     "Artifact",
     "ArtifactInfo",
     "ArtifactStore",
@@ -121,6 +123,7 @@ _HOME = {
     "CallResult": "functions",
     "MediaPolicy": "functions",
     "Session": "session",
+    "AnswerStream": "streaming",
     "Image": "media",
     "MediaSet": "media",
     "Video": "media",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, get_args
 
@@ -19,6 +20,7 @@ from unison_agent.result import Result, Timings
 from unison_agent.router import Named, Router, StageClock
 from unison_agent.session import Session
 from unison_agent.specs import ToolSpec
+from unison_agent.streaming import AnswerStream
 from unison_agent.tasks import Mode, Plan, Request
 
 if TYPE_CHECKING:
@@ -210,6 +212,8 @@ class Unison(FunctionCalling):
         mode: Mode = "nearest",
         seed: int | None = None,
         tool: Named = None,
+        max_new_tokens: int | None = None,
+        connector: bool = True,
         progress: Progress | None = None,
     ) -> Result:
         """Carry out a request, or a plan made before.
@@ -221,7 +225,9 @@ class Unison(FunctionCalling):
                 ``"ask"`` refuses with a question.
             seed: Where the request states none; 0 when left out, so that a run can be repeated.
             tool: Where there are several packs: the tool or pack that does it, or the tool of each step.
-            progress: Told of every unit of work; raise RunCancelledError in it to stop.
+            max_new_tokens: Where an answer is cut; as the tool pack says when left out.
+            connector: False switches the connector off, to see what it does; notes say what read the prompt.
+            progress: Told of every unit of work, and of an answer's words as they come; raise RunCancelledError in it to stop.
 
         Raises:
             MissingInputError: Something must be attached or said first; it carries a question.
@@ -233,10 +239,35 @@ class Unison(FunctionCalling):
             GenerationError: A model failed, or made something else than was granted.
             RunCancelledError: Raised by `progress`.
         """
-        attached = MediaSet.of(media)
-        result = self._run(request, attached, mode=mode, seed=seed, tool=tool, progress=progress)
+        result = self._run(
+            request,
+            MediaSet.of(media),
+            mode=mode,
+            seed=seed,
+            tool=tool,
+            max_new_tokens=max_new_tokens,
+            connector=connector,
+            progress=progress,
+        )
         self.artifacts.keep_outputs(result)
         return result
+
+    def stream(
+        self,
+        request: str | Planned | Plan,
+        media: "Sequence[MediaSource] | MediaSet" = (),
+        *,
+        mode: Mode = "nearest",
+        seed: int | None = None,
+        max_new_tokens: int | None = None,
+        progress: Progress | None = None,
+    ) -> AnswerStream:
+        """Carry out a request as `run` does, and give its answer piece by piece as it is written.
+
+        Arguments are those of `run`, and so is what the stream raises. It starts when it is first read.
+        """
+        run = partial(self.run, request, media, mode=mode, seed=seed, max_new_tokens=max_new_tokens)
+        return AnswerStream(run, progress or self._progress)
 
     def _run(
         self,
@@ -247,6 +278,8 @@ class Unison(FunctionCalling):
         seed: int | None,
         progress: Progress | None,
         tool: Named = None,
+        max_new_tokens: int | None = None,
+        connector: bool = True,
     ) -> Result:
         if mode not in get_args(Mode):
             msg = f"mode must be one of {', '.join(get_args(Mode))}, got {mode!r}."
@@ -254,7 +287,14 @@ class Unison(FunctionCalling):
         listener = progress or self._progress
         planned = self._as_planned(request, media, listener)
         result = self._router.run(
-            planned.plan, planned.media, progress=listener, mode=mode, seed=seed or 0, tool=tool
+            planned.plan,
+            planned.media,
+            progress=listener,
+            mode=mode,
+            seed=seed or 0,
+            tool=tool,
+            max_new_tokens=max_new_tokens,
+            connector=connector,
         )
         return Result(result.plan, result.steps, planned.timings + result.timings)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from unison_agent.errors import MissingDependencyError, WeightsError
+from unison_agent.file_hashes import file_hash
 from unison_agent.hub_files import repo_folder
 from unison_agent.peft_lora import check_merged
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.sight import CheckpointSight
-from unison_agent.weights import sha256_file
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
@@ -153,13 +153,7 @@ def _tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
 
 
 def _fingerprint(folder: Path) -> str:
-    """Return a hash of the weights by file.
-
-    The hub's cache names what it holds by its sha256; gigabytes are not read again for that.
-    """
-    marks: list[str] = []
-    for file in sorted(folder.glob("*.safetensors")):
-        name = file.resolve().name
-        digest = name if len(name) == 64 and file.is_symlink() else sha256_file(file)
-        marks.append(f"{file.name}:{digest}")
+    """Return a hash of the weights by file; gigabytes are read once at most."""
+    files = sorted(folder.glob("*.safetensors"))
+    marks = [f"{file.name}:{file_hash(file)}" for file in files]
     return hashlib.sha256("\n".join(marks).encode()).hexdigest()

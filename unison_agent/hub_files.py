@@ -59,6 +59,25 @@ def repo_folder(
     return Path(folder)
 
 
+def hub_source(repo: str | None, folder: Path) -> str | None:
+    """Return ``owner/name@commit`` of files in the hub's cache; None for those of a folder of one's own."""
+    if repo is None:
+        return None
+    place = next((one for one in (folder, *folder.parents) if one.parent.name == "snapshots"), None)
+    return None if place is None else f"{repo}@{place.name}"
+
+
+def cached_folder(repo: str, revision: str) -> Path | None:
+    """Return the folder of a repository that was loaded before, None where the cache has none of it."""
+    from huggingface_hub import errors, snapshot_download  # pyright: ignore[reportUnknownVariableType]
+
+    try:
+        found = snapshot_download(repo, revision=revision, local_files_only=True)
+    except (errors.LocalEntryNotFoundError, OSError, ValueError):
+        return None
+    return Path(found)
+
+
 def only_file(folder: Path, name: str) -> Path | None:
     """Return the file of that name in `folder` or below it, None if there is none.
 

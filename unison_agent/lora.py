@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
 from unison_agent.errors import WeightsError
+from unison_agent.file_hashes import file_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,6 +40,7 @@ class FoldedLoras:
         self._modules: dict[str, nn.Module] = {}
         self._base: dict[str, Tensor] = {}
         self._folded: dict[AdapterName, dict[str, Tensor]] = {}
+        self.hashes: dict[str, str] = {}  # of the files, by name
 
     @property
     def names(self) -> frozenset[AdapterName]:
@@ -69,6 +71,7 @@ class FoldedLoras:
             scale=scale,
             file=file,
         )
+        self.hashes[name] = file_hash(file)
 
     def fold(
         self,

@@ -22,6 +22,13 @@ def wrong(message: str, *at: str | int) -> PydanticCustomError:
     return PydanticCustomError("pack", "{message}", {"message": message, "at": at})
 
 
+class Pin(Wire):
+    """A file that must be the one the pack was written for."""
+
+    file: str = Field(min_length=1, pattern=r"^[^/\\][^\\]*$", description="Its path there.")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
 class Files(Wire):
     """Files of a repository on the hub, or of a folder of yours."""
 
@@ -30,6 +37,7 @@ class Files(Wire):
     path: str | None = Field(
         default=None, min_length=1, description="Folder; a relative one starts from the pack's own."
     )
+    pins: tuple[Pin, ...] = Field(default=(), description="Files and the hashes they must have.")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -40,6 +48,10 @@ class Files(Wire):
         if self.repo is not None and self.path is not None:
             raise wrong("either repo or path, not both", "path")
         return self
+
+    def pinned(self) -> dict[str, str]:
+        """Return the stated hashes by file."""
+        return {pin.file: pin.sha256 for pin in self.pins}
 
 
 class HasWeights(Files):
@@ -124,5 +136,13 @@ class ConnectorSpec(Files):
     max_sequence_length: Count | None = Field(
         default=None,
         description="Text tokens with zeros behind them, all attended to; the paper's weights want 2048.",
+    )
+    layer: int | None = Field(
+        default=None, ge=0, description="That it was trained for, where its file does not say."
+    )
+    template_sha256: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{64}$",
+        description="Of the template it was trained for, where its file does not say.",
     )
     required: bool = Field(description="False: without it the pipeline's text encoder is used.")

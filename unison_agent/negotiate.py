@@ -39,6 +39,7 @@ def negotiate(
     mode: Mode = "nearest",
     basis: Basis | None = None,
     default_seed: int = 0,
+    max_new_tokens: int | None = None,
 ) -> GrantedTask:
     """Return what `tool` will do for `call`, every value concrete.
 
@@ -49,6 +50,7 @@ def negotiate(
             what is stated, the one as an error and the other as a question.
         basis: The size and length of what the output is made from, which decide where nothing is stated.
         default_seed: The seed where none is stated.
+        max_new_tokens: Of an answer; the tool's default when left out.
 
     Raises:
         NegotiationError: A change is needed and `mode` forbids it; or, in every mode, a side is absurd, a
@@ -63,7 +65,10 @@ def negotiate(
         raise NegotiationError(msg)
     # ToolSpec has checked that a tool states the limits and defaults its tasks need: hence the casts.
     if not isinstance(call, Generation):
-        tokens = cast("int", tool.defaults.max_new_tokens)
+        if max_new_tokens is not None and max_new_tokens < 1:
+            msg = f"max_new_tokens must be 1 or more, got {max_new_tokens}."
+            raise NegotiationError(msg)
+        tokens = max_new_tokens or cast("int", tool.defaults.max_new_tokens)
         return GrantedAnswer(output="text", tool=tool.name, max_new_tokens=tokens)
     _refuse_impossible(call, tool, cast("Limits", tool.limits))
     granted = _grant(call, tool, basis, default_seed)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from unison_agent.conversation import CHAT_HEAD, Heads, chat_head
 from unison_agent.custom.tool import CustomTool, check_names
 from unison_agent.errors import PackError, ToolError, WeightsError
-from unison_agent.hub_files import only_file, repo_folder
+from unison_agent.file_hashes import check_pins
+from unison_agent.hub_files import hub_source, only_file, repo_folder
 from unison_agent.packs import load_pack
 from unison_agent.pipelines import ClipPipelineStore, ImagePipelineStore, PipelineStore
 from unison_agent.planning.instructions import BY_GRAMMAR, instructions
@@ -77,6 +78,7 @@ def load_understanding(
     else:
         folder = Path(spec.path or "")
         check_class(folder)
+    check_pins(folder, spec.pinned(), of="The understanding model")
     # All is fetched before anything is loaded: nothing is half there when the hub cannot be reached.
     planning = spec.planner_lora and _lora_folder(spec.planner_lora, progress)
     loaded = load_checkpoint(folder, dtype=spec.dtype, device=device, progress=progress)
@@ -88,6 +90,7 @@ def load_understanding(
         fingerprint=loaded.fingerprint,
         sight=loaded.sight,
         heads=Heads(plan=told, text=CHAT_HEAD, media=CHAT_HEAD),
+        source=hub_source(spec.repo, folder),
     )
     if planning is not None:
         model.add_peft_planner(planning)
@@ -100,6 +103,7 @@ def _lora_folder(spec: "LoraSpec", progress: Progress) -> Path:
         folder = repo_folder(spec.repo, spec.revision, _LORA_FILES, progress)
     else:
         folder = Path(spec.path or "")
+    check_pins(folder, spec.pinned(), of="The planning LoRA")
     config = only_file(folder, "adapter_config.json")
     if config is None:
         msg = f"No planning LoRA in {folder}: adapter_config.json is missing."

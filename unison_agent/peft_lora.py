@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
 from unison_agent.errors import MissingDependencyError, WeightsError
+from unison_agent.file_hashes import file_hash
 from unison_agent.lora import AdapterName, FoldedLoras
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ class PeftLora:
             scale=self.scale,
             file=self.folder / VALUES,
         )
+        loras.hashes[name] = file_hash(self.folder / VALUES)
         if self.embeddings is not None or self.head is not None:
             _untie(model)
         if self.embeddings is not None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from unison_agent.model_specs import Dtype, Repo, wrong
+from unison_agent.model_specs import Dtype, Pin, Repo, wrong
 from unison_agent.tasks import ControlType, Task, Wire
 
 DrawingClass = Literal["StableDiffusionXLPipeline", "FluxPipeline", "QwenImagePipeline"]
@@ -34,6 +34,7 @@ class Place(Wire):
     path: str | None = Field(
         default=None, min_length=1, description="Folder that save_pretrained wrote, not `repo`."
     )
+    pins: tuple[Pin, ...] = Field(default=(), description="Files and the hashes they must have.")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -42,6 +43,10 @@ class Place(Wire):
         if (self.repo is None) != (self.revision is None):
             raise wrong("repo goes with revision, path goes without", "revision")
         return self
+
+    def pinned(self) -> dict[str, str]:
+        """Return the stated hashes by file."""
+        return {pin.file: pin.sha256 for pin in self.pins}
 
     @property
     def place(self) -> str:

@@ -30,12 +30,14 @@ class ProgressEvent:
         done: Units finished so far (bytes, steps or files, as the stage has them).
         total: Units in all, None when unknown.
         note: A few words for people.
+        text: What an answer goes on with; joined, the texts of an answer are the answer.
     """
 
     stage: Stage
     done: int
     total: int | None = None
     note: str = ""
+    text: str = ""
 
 
 Progress = Callable[[ProgressEvent], None]

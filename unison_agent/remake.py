@@ -180,7 +180,12 @@ def remake(
     given = MediaSet.of(media)
     attached, swapped = _attachments(record, [given.medium(name) for name, _ in given.attachments])
     result = agent.run(
-        record.plan, attached, seed=_seed(record), tool=_tools(record, agent), progress=progress
+        record.plan,
+        attached,
+        seed=_seed(record),
+        tool=_tools(record, agent),
+        connector=not record.without_connector,
+        progress=progress,
     )
     artifacts = tuple(_made(result, each.record, saved.name) for each in saved.outputs)
     pairs = list(zip(saved.outputs, artifacts, strict=True))
@@ -310,6 +315,11 @@ def _differences(record: Record, artifact: Artifact) -> Iterator[Difference]:
         if before.get(name) != here.get(name):
             none = "not used"
             yield Difference(f"weights {name}", before.get(name, none), here.get(name, none))
+    sources = {each.name: each.source for each in now.weights}
+    for each in record.weights:
+        commit = sources.get(each.name)
+        if each.source and commit and each.source != commit:
+            yield Difference(f"source of {each.name}", each.source, commit)
     for number, (then, granted) in enumerate(
         zip(record.granted, now.granted, strict=False), start=1
     ):

@@ -41,6 +41,9 @@ class WeightHash(Wire):
 
     name: str
     sha256: Sha256
+    source: str | None = Field(
+        default=None, description="owner/name@commit on the hub, where it came from there."
+    )
 
 
 class MediaHash(Wire):
@@ -73,6 +76,9 @@ class Record(Wire):
     index: int = Field(ge=1, description="Which of the step's outputs this is, from 1.")
     created: AwareDatetime = Field(description="UTC.")
     versions: tuple[Version, ...] = ()
+    without_connector: bool = Field(
+        default=False, description="The connector was switched off for the run."
+    )
     wordless: bool = Field(default=False, description="The request's words were left out.")
 
     @model_validator(mode="after")
@@ -97,6 +103,7 @@ class Record(Wire):
         step: int,
         index: int = 1,
         also: tuple[str, ...] = (),
+        without_connector: bool = False,
     ) -> Self:
         """A record made now, with this machine's versions.
 
@@ -109,6 +116,7 @@ class Record(Wire):
             step: Which step made the output, from 1.
             index: Which of the step's outputs it is, from 1.
             also: The other packs whose tools took part.
+            without_connector: Whether the connector was switched off.
         """
         hashes = tuple(
             MediaHash(handle=handle, kind=kind, sha256=media.medium(handle).sha256)
@@ -125,6 +133,7 @@ class Record(Wire):
             media=hashes,
             step=step,
             index=index,
+            without_connector=without_connector,
             created=datetime.now(UTC).replace(microsecond=0),
             versions=installed_versions(),
         )

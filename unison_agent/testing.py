@@ -6,6 +6,7 @@ it draws is noise; the rest is as at run time.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import PIL.Image
 
 from unison_agent.adapters import Output
+from unison_agent.answering import Reply
 from unison_agent.conversation import READ_TEMPLATE_SHA256
 from unison_agent.decoding import Turn, Written
 from unison_agent.errors import PlanningError
@@ -99,6 +101,7 @@ class ScriptedUnderstanding(ScriptedWriter):
 
     fingerprint = "0" * 64
     layer = 0
+    source: str | None = None
 
     def __init__(
         self,
@@ -109,6 +112,7 @@ class ScriptedUnderstanding(ScriptedWriter):
         super().__init__(*texts)
         self._answer = answer
         self._scores = list(scores)
+        self.lora_hashes: dict[str, str] = {}
         self.asked: list[tuple[str, int]] = []
         self.seen: list[tuple[str, tuple[Medium, ...]]] = []
 
@@ -130,6 +134,21 @@ class ScriptedUnderstanding(ScriptedWriter):
         rows = [seeded_noise(word, HIDDEN_SIZE) for word in words]
         return FakeStates(torch.stack(rows)[None], torch.ones(1, len(rows), dtype=torch.bool))
 
+    def reply(
+        self,
+        question: str,
+        media: Sequence[Medium] = (),
+        *,
+        max_new_tokens: int = 256,
+        progress: Progress = silent,
+    ) -> Reply:
+        """Return the scripted answer, a word a token; it is cut where there are more."""
+        self.asked.append((question, len(media)))
+        words = re.findall(r"\s*\S+", self._answer)
+        for count, word in enumerate(words[:max_new_tokens], start=1):
+            progress(ProgressEvent("answer", count, max_new_tokens, text=word))
+        return Reply("".join(words[:max_new_tokens]), complete=len(words) <= max_new_tokens)
+
     def answer(
         self,
         question: str,
@@ -139,9 +158,7 @@ class ScriptedUnderstanding(ScriptedWriter):
         progress: Progress = silent,
     ) -> str:
         """Return the scripted answer."""
-        self.asked.append((question, len(media)))
-        progress(ProgressEvent("answer", max_new_tokens, max_new_tokens))
-        return self._answer
+        return self.reply(question, media, max_new_tokens=max_new_tokens, progress=progress).text
 
     def score(self, medium: Medium, question: str, options: Sequence[str]) -> list[float]:
         """Return the next scripted score, once for each option."""

@@ -7,7 +7,7 @@ either LoRA changes no picture.
 
 import hashlib
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,6 +51,7 @@ class UnderstandingModel:
         fingerprint: Names the weights `read` depends on.
         sight: How it sees media.
         heads: What stands before what users say.
+        source: ``owner/name@commit`` of a model of the hub.
 
     Raises:
         WeightsError: The model has no such layer.
@@ -65,6 +66,7 @@ class UnderstandingModel:
         fingerprint: str,
         sight: Sight = nano_sight,
         heads: Heads = NANO_HEADS,
+        source: str | None = None,
     ) -> None:
         layers = len(model.model.language_model.layers)
         if layer > layers:
@@ -74,6 +76,7 @@ class UnderstandingModel:
         self.tokenizer = tokenizer
         self.layer = layer
         self.fingerprint = fingerprint
+        self.source = source
         self.loras = lora.FoldedLoras(model.model.language_model)
         self._sight = sight
         self._heads = heads
@@ -126,6 +129,11 @@ class UnderstandingModel:
                 self.loras.add(folder / name, name)
         progress(ProgressEvent("load", 2, 2))
         return self
+
+    @property
+    def lora_hashes(self) -> Mapping[str, str]:
+        """SHA-256 of each LoRA's file, by its name."""
+        return self.loras.hashes
 
     def add_peft_planner(self, folder: Path) -> None:
         """Plan with a LoRA as peft saves it, e.g. the paper's; answers and pictures stay those of the base.
@@ -228,7 +236,25 @@ class UnderstandingModel:
         max_new_tokens: int = 256,
         progress: Progress = silent,
     ) -> str:
+        """Answer in words; see `reply`, which says whether the answer is whole."""
+        reply = self.reply(question, media, max_new_tokens=max_new_tokens, progress=progress)
+        return reply.text
+
+    def reply(
+        self,
+        question: str,
+        media: Sequence[Medium] = (),
+        *,
+        max_new_tokens: int = 256,
+        progress: Progress = silent,
+    ) -> answering.Reply:
         """Answer in words, greedily; the base model's own voice for text, the answers LoRA for media.
+
+        Args:
+            question: What is asked.
+            media: What it is about.
+            max_new_tokens: Where an answer is cut that has not ended.
+            progress: Told of every token, with the words as they come; raise RunCancelledError in it to stop.
 
         Raises:
             RequestError: The question and its media are more than the model reads.
@@ -240,15 +266,20 @@ class UnderstandingModel:
             self.tokenizer, question, [seen(one) for one in looked], self._heads
         )
         with self._using("answers" if media else None):
-            written = answering.write_answer(
+            return answering.write_answer(
                 self.model,
                 self._inputs([row], looked),
                 ends=self._ends,
                 max_new_tokens=max_new_tokens,
+                decode=self._words,
                 progress=progress,
             )
-        text = self.tokenizer.decode(written, skip_special_tokens=True)  # pyright: ignore[reportUnknownMemberType]
-        return cast("str", text).strip()
+
+    def _words(self, tokens: Sequence[int]) -> str:
+        text = self.tokenizer.decode(  # pyright: ignore[reportUnknownMemberType]
+            list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return cast("str", text)
 
     def score(self, medium: Medium, question: str, options: Sequence[str]) -> list[float]:
         """Return the log-likelihood of each option as the answer to a question about a medium."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from unison_agent.media import MediaSet, Medium
 from unison_agent.progress import Progress
+from unison_agent.result import Preview
 from unison_agent.tasks import GrantedTask, TaskCall
 
 if TYPE_CHECKING:
@@ -26,12 +27,14 @@ class Output:
         notes: What the user should know, in sentences.
         kept_db: How near the model itself came to the pixels that an edit keeps, before the source's own were
             put there: PSNR, dB, of the worst output. None where nothing is to be kept.
+        previews: Small pictures that the notes speak of.
     """
 
     media: tuple[Medium, ...] = ()
     text: str | None = None
     notes: tuple[str, ...] = ()
     kept_db: float | None = None
+    previews: tuple[Preview, ...] = ()
 
 
 class Adapter(Protocol):

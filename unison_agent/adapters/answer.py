@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from unison_agent.adapters import Output
+from unison_agent.answering import Reply
 from unison_agent.errors import GenerationError, MissingInputError, RequestError
 from unison_agent.media import Image, MediaSet, Medium, Video
 from unison_agent.progress import Progress, ProgressEvent, silent
@@ -28,14 +29,14 @@ if TYPE_CHECKING:
 class Answerer(Protocol):
     """The part of the understanding model that is needed."""
 
-    def answer(
+    def reply(
         self,
         question: str,
         media: Sequence[Medium] = (),
         *,
         max_new_tokens: int = 256,
         progress: Progress = silent,
-    ) -> str:
+    ) -> Reply:
         """Answer in words."""
         ...
 
@@ -71,16 +72,25 @@ class AnswerAdapter:
             raise RequestError(msg, hint="Give it to a tool with the video adapter.")
         about = asked_about(call, media)
         progress(ProgressEvent("answer", 0, granted.max_new_tokens))
-        text = self._model.answer(
+        reply = self._model.reply(
             call.question,
             about,
             max_new_tokens=granted.max_new_tokens,
             progress=progress,
         )
-        if not text.strip():
+        if not reply.text.strip():
             msg = f"The understanding model gave no answer to {call.question!r}."
             raise GenerationError(msg, hint="Ask it in other words.")
-        return Output(text=text)
+        notes = () if reply.complete else (cut_note(granted),)
+        return Output(text=reply.text, notes=notes)
+
+
+def cut_note(granted: GrantedAnswer) -> str:
+    """Return what the user should know of an answer that stopped at its limit."""
+    return (
+        f"The answer stopped at its limit of {granted.max_new_tokens} tokens and may go on: give a larger "
+        f"max_new_tokens, or raise it in the defaults of {granted.tool} in the tool pack."
+    )
 
 
 def asked_about(call: UnderstandingCall, media: MediaSet) -> tuple[Medium, ...]:

@@ -84,7 +84,8 @@ class DiffusersImageAdapter:
                 made.append(Image.from_array(pixels[0]))
         unread = call.negative_prompt is not None and family_of(self._kind) == "FLUX"
         notes = (*inputs.notes, NO_NEGATIVE) if unread else inputs.notes
-        return Output(tuple(made), notes=notes, kept_db=min(kept, default=None))
+        near = min(kept, default=None)
+        return Output(tuple(made), notes=notes, kept_db=near, previews=inputs.previews)
 
 
 def _check_size(granted: GrantedImage, loaded: "LoadedImagePipeline") -> None:

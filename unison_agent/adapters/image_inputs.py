@@ -9,6 +9,7 @@ from unison_agent.adapters.edit_masks import MaskFinder, edit_masks
 from unison_agent.errors import RequestError
 from unison_agent.media import MediaSet
 from unison_agent.pipeline_specs import ImageClass
+from unison_agent.result import Preview
 from unison_agent.tasks import (
     Generation,
     GrantedImage,
@@ -31,12 +32,14 @@ class ImageInputs:
             which is at that size too, comes out as it went in, to the pixel.
         references: RGB, of any size; what an IP-Adapter sees.
         notes: What the user should know, in sentences.
+        previews: Small pictures that the notes speak of.
     """
 
     image: PIL.Image.Image | None = None
     mask: PIL.Image.Image | None = None
     references: tuple[PIL.Image.Image, ...] = ()
     notes: tuple[str, ...] = ()
+    previews: tuple[Preview, ...] = ()
 
 
 def image_inputs(
@@ -67,8 +70,8 @@ def image_inputs(
             source = frames.picture(media.image(call.source), size)
             if call.mask is None and kind != "StableDiffusionXLInpaintPipeline":
                 return ImageInputs(source, notes=(WHOLE,))
-            (mask,), notes = edit_masks(call, (source,), media, find_mask)
-            return ImageInputs(source, mask, notes=notes)
+            found = edit_masks(call, (source,), media, find_mask)
+            return ImageInputs(source, found.masks[0], found.notes, found.previews)
         case ImageControllableGeneration():
             return ImageInputs(frames.picture(media.image(call.control), size))
         case ImageReferenceGeneration() if kind == "StableDiffusionXLPipeline":

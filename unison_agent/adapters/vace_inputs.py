@@ -13,6 +13,7 @@ from unison_agent.adapters import frames
 from unison_agent.adapters.edit_masks import MaskFinder, edit_masks
 from unison_agent.errors import GenerationError, RequestError
 from unison_agent.media import MediaSet
+from unison_agent.result import Preview
 from unison_agent.tasks import (
     GenerationCall,
     GrantedImage,
@@ -47,6 +48,7 @@ class VaceInputs:
         reference_images: RGB on white, at the size; None when there is none.
         keep: Whether the black part of the mask must come out as it went in, to the pixel.
         notes: What the user should know, in sentences.
+        previews: Small pictures that the notes speak of.
     """
 
     width: int
@@ -57,6 +59,7 @@ class VaceInputs:
     reference_images: tuple[PIL.Image.Image, ...] | None = None
     keep: bool = False
     notes: tuple[str, ...] = ()
+    previews: tuple[Preview, ...] = ()
 
 
 def vace_inputs(
@@ -137,9 +140,17 @@ def _edit(
     media: MediaSet,
     find_mask: MaskFinder | None,
 ) -> VaceInputs:
-    mask, notes = edit_masks(call, video, media, find_mask)
+    found = edit_masks(call, video, media, find_mask)
     size = (blank.width, blank.height)
-    return VaceInputs(*size, blank.num_frames, video, mask, keep=True, notes=notes)
+    return VaceInputs(
+        *size,
+        blank.num_frames,
+        video,
+        found.masks,
+        keep=True,
+        notes=found.notes,
+        previews=found.previews,
+    )
 
 
 def check_inputs(inputs: VaceInputs, pipeline: "LoadedPipeline") -> None:

@@ -90,7 +90,8 @@ class WanVaceAdapter:
                 made.append(_medium(pixels, granted))
         notes = (NO_CONNECTOR,) if conditioning is None else conditioning.notes
         notes = (*inputs.notes, *notes)
-        return Output(tuple(made), notes=notes, kept_db=min(kept, default=None))
+        near = min(kept, default=None)
+        return Output(tuple(made), notes=notes, kept_db=near, previews=inputs.previews)
 
     def _encoded(self, call: Generation, conditioning: "Conditioning | None") -> Prompt:
         try:

@@ -1,6 +1,7 @@
 """The commands; what they do is done below, here it is asked for and told."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
@@ -10,12 +11,14 @@ from rich.console import Console
 from unison_agent.cli import evaluate_tasks, files, functions, mcp, show, upkeep
 from unison_agent.cli.asking import request_text
 from unison_agent.cli.bars import Bars
+from unison_agent.cli.compare import compare
 from unison_agent.cli.doctor import doctor
 from unison_agent.cli.evaluate import evaluate
 from unison_agent.cli.inline import check_inline, show_inline
 from unison_agent.cli.options import Also, Debug, Json, Media, Profile, Quiet, Text, Tools, Use
 from unison_agent.cli.planning_files import plan_file
 from unison_agent.cli.replay import replay
+from unison_agent.cli.speaking import Speaking
 from unison_agent.cli.telling import stderr, stdout, told
 from unison_agent.errors import NegotiationError
 from unison_agent.functions import MediaPolicy
@@ -24,7 +27,7 @@ from unison_agent.progress import Progress
 from unison_agent.tasks import Mode
 
 if TYPE_CHECKING:
-    from unison_agent.agent import Planned, Unison
+    from unison_agent.agent import Unison
     from unison_agent.result import Result
 
 app = typer.Typer(
@@ -75,6 +78,9 @@ def run(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Where the request names none.")] = None,
     mode: Annotated[Mode, typer.Option(help="When a stated value is not possible.")] = "nearest",
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Where an answer is cut; else as the tool pack says.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be made and its cost; make nothing.")
@@ -111,17 +117,24 @@ def run(
         return
     if out is not None:
         files.check_fits(out, planned.plan)
-    result = _run(unison, planned, mode=mode, seed=seed, use=use, quiet=quiet)
+    voice = Speaking(
+        Bars(stderr(), shown=not quiet), aloud=not console.quiet and console.is_terminal
+    )
+    run = partial(
+        unison.run, planned, seed=seed, tool=use, max_new_tokens=max_new_tokens, progress=voice
+    )
+    result = _run(run, voice, mode)
     for line in show.result_lines(result):
         console.print(line)
     if result.adjustments:
         console.print(show.adjustments_table(result.adjustments))
     saved = files.save(result, out, overwrite=overwrite, words=not no_text)
+    saved += files.save_previews(result, saved, overwrite=overwrite)
     if json:
         typer.echo(result.to_json())
     elif quiet:
         typer.echo("\n".join(map(str, saved)) if saved else result.text or "")
-    elif result.text is not None:
+    elif result.text is not None and not voice.spoken:
         typer.echo(result.text)
     for line in show.saved_lines(saved):
         (stderr() if json else console).print(line)
@@ -241,6 +254,7 @@ def call(
 app.command()(functions.tools)
 app.command()(mcp.mcp)
 app.command()(replay)
+app.command()(compare)
 app.command()(upkeep.schema)
 app.command()(upkeep.pull)
 app.command()(doctor)
@@ -279,19 +293,11 @@ def demo(
 # --- parts of the commands -----------------------------------------------------------------------
 
 
-def _run(
-    unison: "Unison",
-    planned: "Planned",
-    *,
-    mode: Mode,
-    seed: int | None,
-    use: str | None,
-    quiet: bool,
-) -> "Result":
+def _run(run: "Callable[..., Result]", voice: Speaking, mode: Mode) -> "Result":
     """Run a plan; in mode ask, let the user say yes to the changes."""
-    with Bars(stderr(), shown=not quiet) as bars:
+    with voice:
         try:
-            return unison.run(planned, mode=mode, seed=seed, tool=use, progress=bars)
+            return run(mode=mode)
         except NegotiationError as error:
             if mode != "ask" or not error.changes:
                 raise
@@ -299,8 +305,8 @@ def _run(
     stderr().print(show.changes_table(refused.changes))
     if not typer.confirm("Go on with what is possible?", err=True):
         raise refused
-    with Bars(stderr(), shown=not quiet) as bars:
-        return unison.run(planned, mode="nearest", seed=seed, tool=use, progress=bars)
+    with voice:
+        return run(mode="nearest")
 
 
 def _kinds(text: str) -> tuple[Kind, ...]:

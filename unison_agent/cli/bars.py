@@ -54,6 +54,10 @@ class Bars:
             note=event.note,
         )
 
+    def pause(self) -> None:
+        """Take the bars off the terminal until they are entered again."""
+        self._bars.stop()
+
     def refresh(self) -> None:
         """Draw now instead of at the next of ten times a second."""
         self._bars.refresh()

@@ -6,7 +6,7 @@ from typing import get_args
 from unison_agent.errors import OutputError
 from unison_agent.media import Kind
 from unison_agent.result import Result
-from unison_agent.result.saving import SUFFIXES, check_targets, kind_of, numbered
+from unison_agent.result.saving import SUFFIXES, check_targets, kind_of, numbered, write_whole
 from unison_agent.tasks import CustomCall, Plan
 
 
@@ -58,6 +58,21 @@ def save(
         made = [step for step in result.steps if any(one.kind == kind for one in step.artifacts)]
         saved += _paths(result.save(_free_name(made[-1].call.task, SUFFIXES[kind][0], count)))
     return tuple(saved)
+
+
+def save_previews(result: Result, saved: tuple[Path, ...], *, overwrite: bool) -> tuple[Path, ...]:
+    """Save what the notes show beside what was saved, e.g. as star-mask-inverted.png; return the paths.
+
+    Raises:
+        OutputError: They could not be written.
+    """
+    if not saved or not result.previews:
+        return ()
+    paths = [saved[0].with_name(f"{saved[0].stem}-{one.name}.png") for one in result.previews]
+    check_targets(paths, overwrite=overwrite)
+    data = [one.image.png_bytes() for one in result.previews]
+    write_whole(list(zip(paths, data, strict=True)), overwrite=overwrite)
+    return tuple(paths)
 
 
 def _paths(saved: Path | tuple[Path, ...]) -> tuple[Path, ...]:

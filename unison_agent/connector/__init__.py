@@ -6,10 +6,11 @@
 
 from unison_agent.connector.contract import Conditioning, Contract, States
 from unison_agent.connector.projector import NO_CONTRACT, Projector, ProjectorShape, ProjMLP
-from unison_agent.connector.resampler import Connector, Resampler, Shape
+from unison_agent.connector.resampler import UNPROMPTED, Connector, Resampler, Shape
 
 __all__ = [
     "NO_CONTRACT",
+    "UNPROMPTED",
     "Conditioning",
     "Connector",
     "Contract",

@@ -140,12 +140,11 @@ class Projector:
         """
         against = None if negative is None else self._tokens(negative)
         notes = () if self.contract is not None else (NO_CONTRACT,)
-        unseen = self.unseen(prompt)
-        if unseen:
-            notes = (
-                f"The connector reads {self.module.shape.positions} tokens: the last {unseen} of the prompt went unseen.",
-                *notes,
-            )
+        for what, read in (("negative prompt", negative), ("prompt", prompt)):
+            if read is not None and (unseen := self.unseen(read)):
+                most = self.module.shape.positions
+                told = f"The connector reads {most} tokens: the last {unseen} of the {what} went unseen."
+                notes = (told, *notes)
         return Conditioning(self._tokens(prompt), against, notes=notes)
 
     def unseen(self, prompt: States) -> int:

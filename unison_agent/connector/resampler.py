@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # In standard deviations: the first token's state is a constant two orders of magnitude larger.
 _CLIP = 5.0
+UNPROMPTED = "The connector was off, and this pipeline has no text encoder: nothing read the prompt, and the tokens are those learned for no prompt."
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,12 @@ class Connector:
             ConnectorMismatchError: Naming every difference with both values.
         """
         self.contract.check(used)
+
+    @torch.inference_mode()
+    def unprompted(self) -> Conditioning:
+        """Return the conditioning of no prompt: what is drawn where nothing is read."""
+        nothing = self.module.nothing(1).clone()
+        return Conditioning(nothing, nothing.clone(), notes=(UNPROMPTED,))
 
     @torch.inference_mode()
     def condition(self, prompt: States, negative: States | None = None) -> Conditioning:

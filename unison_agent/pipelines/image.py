@@ -179,6 +179,8 @@ class LoadedImagePipeline:
         kind: Its class.
         pipe: An object of that class.
         control_scale: How much a ControlNet counts.
+        hashes: SHA-256 of its files, by the names that records give them.
+        sources: ``owner/name@commit`` by the same names, of what came from the hub.
         lock: Held while it runs; pipelines of one checkpoint share it, for they share its models.
     """
 
@@ -186,6 +188,8 @@ class LoadedImagePipeline:
     kind: "ImageClass"
     pipe: Shared
     control_scale: float = 1.0
+    hashes: "Mapping[str, str]" = field(default_factory=dict[str, str])
+    sources: "Mapping[str, str | None]" = field(default_factory=dict[str, "str | None"])
     lock: Lock = field(default_factory=Lock)
 
     @property

@@ -11,6 +11,7 @@ from unison_agent.pipeline_specs import ControlNetSpec, ImagePipelineSpec, IpAda
 from unison_agent.pipelines.image import LoadedImagePipeline, Pipe
 from unison_agent.pipelines.ip_adapter import add_adapter, check_files, copied, image_encoder
 from unison_agent.pipelines.loading import LOAD_ERRORS, default_device, not_loaded, quiet
+from unison_agent.pipelines.origin import origin
 from unison_agent.progress import Progress, ProgressEvent, silent
 
 if TYPE_CHECKING:
@@ -100,7 +101,23 @@ class ImagePipelineStore(CheckpointStore):
         models = self.models(spec)
         pipe = cast("Shared", models.pipe(kind, addition, progress))
         scale = addition.scale if isinstance(addition, ControlNetSpec) else 1.0
-        return LoadedImagePipeline(spec.place, kind, pipe, control_scale=scale, lock=models.running)
+        files = origin(spec, "pipeline")
+        match addition:
+            case ControlNetSpec():
+                files |= origin(addition, "controlnet")
+            case IpAdapterSpec():
+                files |= origin(addition, "ip_adapter")
+            case None:
+                pass
+        return LoadedImagePipeline(
+            spec.place,
+            kind,
+            pipe,
+            control_scale=scale,
+            hashes={name: digest for name, (digest, _) in files.items()},
+            sources={name: source for name, (_, source) in files.items()},
+            lock=models.running,
+        )
 
 
 class Models:

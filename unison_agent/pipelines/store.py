@@ -8,6 +8,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, cast
 
 from unison_agent.errors import DownloadError, MissingDependencyError, WeightsError
+from unison_agent.file_hashes import check_pins, weight_files
+from unison_agent.hub_files import cached_folder, hub_source
 from unison_agent.pipelines.loading import default_device, quiet
 from unison_agent.pipelines.vace import LoadedPipeline, adopt
 from unison_agent.progress import Progress, ProgressEvent, silent
@@ -64,6 +66,9 @@ class PipelineStore:
         if spec.folder is not None:
             hashes = verified(self._root / spec.folder)
         pipe = _from_pretrained(self._root, spec)
+        source: str | None = None
+        if spec.folder is None:
+            hashes, source = _files(spec)
         _place(pipe, self._device)
         loaded = adopt(
             pipe,
@@ -72,6 +77,7 @@ class PipelineStore:
             vae_temporal=spec.vae_temporal,
             blank_ramp=spec.blank_ramp,
             hashes=hashes,
+            source=source,
         )
         progress(ProgressEvent("load", 1, 1, name))
         return loaded
@@ -122,6 +128,28 @@ def verified(folder: Path) -> Mapping[str, str]:
         msg = f"{index} describes {name!r}; expected 'WanVACEPipeline'."
         raise WeightsError(msg, hint="Only Wan VACE pipelines can serve all nine generation tasks.")
     return hashes
+
+
+def _files(spec: "PipelineSpec") -> tuple[Mapping[str, str], str | None]:
+    """Return the hashes of a pipeline's files, and which commit of the hub they are of.
+
+    Raises:
+        WeightsError: One is another than the tool pack pins.
+    """
+    if spec.repo is not None and spec.revision is not None:
+        folder = cached_folder(spec.repo, spec.revision)
+    else:
+        folder = Path(spec.path or "")
+    if folder is None:
+        if spec.pins:
+            msg = (
+                f"{source_name(spec)}: its files were not found, so their hashes cannot be checked."
+            )
+            raise WeightsError(msg, hint="Fetch them into the hub's own cache.")
+        return {}, None
+    check_pins(folder, spec.pinned(), of=source_name(spec))
+    unread = () if spec.text_encoder else ("text_encoder",)
+    return weight_files(folder, without=unread), hub_source(spec.repo, folder)
 
 
 def _from_pretrained(root: Path, spec: "PipelineSpec") -> object:

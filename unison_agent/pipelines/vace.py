@@ -101,7 +101,8 @@ class LoadedPipeline:
         vae_spatial: Pixels a latent cell, along each side.
         vae_temporal: Frames a latent frame.
         blank_ramp: Gray levels a frame of what is still to be made.
-        hashes: SHA-256 of its files by name; empty for hub pipelines, which are pinned by revision.
+        hashes: SHA-256 of its files by name.
+        source: ``owner/name@commit`` of a pipeline of the hub.
     """
 
     name: str
@@ -110,6 +111,7 @@ class LoadedPipeline:
     vae_temporal: int
     blank_ramp: float = 0.0
     hashes: Mapping[str, str] = field(default_factory=dict[str, str])
+    source: str | None = None
     lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @property
@@ -136,6 +138,7 @@ def adopt(
     vae_temporal: int,
     blank_ramp: float = 0.0,
     hashes: Mapping[str, str] | None = None,
+    source: str | None = None,
 ) -> LoadedPipeline:
     """Take over a WanVACEPipeline object: set its scale factors and check that its parts fit.
 
@@ -152,7 +155,7 @@ def adopt(
     pipe.set_progress_bar_config(disable=True)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     if vae_temporal == 1:
         _expect_rounding()
-    return LoadedPipeline(name, vace, vae_spatial, vae_temporal, blank_ramp, hashes or {})
+    return LoadedPipeline(name, vace, vae_spatial, vae_temporal, blank_ramp, hashes or {}, source)
 
 
 def _check_parts(pipe: object, name: str, vae_spatial: int) -> None:

@@ -1,7 +1,7 @@
 """What came out of a run, and how it is saved, loaded and shown; it does not know how to run."""
 
 from unison_agent.result.grid import Grid, grid
-from unison_agent.result.parts import Artifact, StepResult, Timings
+from unison_agent.result.parts import Artifact, Preview, StepResult, Timings
 from unison_agent.result.types import Result
 
-__all__ = ["Artifact", "Grid", "Result", "StepResult", "Timings", "grid"]
+__all__ = ["Artifact", "Grid", "Preview", "Result", "StepResult", "Timings", "grid"]

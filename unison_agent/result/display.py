@@ -30,6 +30,7 @@ def html(
     plan: Plan | None = None,
     adjustments: Sequence[Adjustment] = (),
     notes: Sequence[str] = (),
+    previews: Sequence[tuple[str, Image]] = (),
 ) -> str:
     """Media, the answer, what was changed, notes, and the plan with the words that state its values.
 
@@ -44,6 +45,9 @@ def html(
     if adjustments:
         parts.append(_table(adjustments))
     parts += [f"<div><small>{escape(note)}</small></div>" for note in notes]
+    for name, image in previews:
+        shown = f"<figure>{medium_html(image)}<figcaption>{escape(name)}</figcaption></figure>"
+        parts.append(f"<details><summary>{escape(name)}</summary>{shown}</details>")
     if plan is not None:
         parts.append(f"<details><summary>plan</summary>{Explanation(plan).html()}</details>")
     return "\n".join(parts)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
-from unison_agent.media import Kind, Medium, Video
+from unison_agent.media import Image, Kind, Medium, Video
 from unison_agent.replay import Record
 from unison_agent.result import saving
 from unison_agent.tasks import Call, Granted, granted_json
@@ -62,6 +62,19 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """A small picture that a note speaks of; it is no output.
+
+    Attributes:
+        name: A few words for a file's name, e.g. ``"mask-as-given"``.
+        image: The picture.
+    """
+
+    name: str
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
 class StepResult:
     """What one step of the plan did.
 
@@ -74,6 +87,7 @@ class StepResult:
         timings: Of this step.
         kept_db: How near the model itself came to the pixels that an edit keeps, before the source's own were
             put there: PSNR, dB, of the worst output. None where nothing was to be kept.
+        previews: Small pictures that the notes speak of.
     """
 
     call: Call
@@ -83,6 +97,7 @@ class StepResult:
     notes: tuple[str, ...] = ()
     timings: Timings = Timings()
     kept_db: float | None = None
+    previews: tuple[Preview, ...] = ()
 
 
 def save_artifacts(

@@ -15,7 +15,14 @@ from unison_agent.media import DEFAULT_LIMITS, Image, Kind, Medium, Video
 from unison_agent.media.media_set import open_blob
 from unison_agent.media.sources import read_source
 from unison_agent.result import display, saving
-from unison_agent.result.parts import Artifact, StepResult, Timings, save_artifacts, step_json
+from unison_agent.result.parts import (
+    Artifact,
+    Preview,
+    StepResult,
+    Timings,
+    save_artifacts,
+    step_json,
+)
 from unison_agent.tasks import (
     Adjustment,
     Call,
@@ -75,6 +82,11 @@ class Result:
     def notes(self) -> tuple[str, ...]:
         """The notes of all steps, each once."""
         return tuple(dict.fromkeys(note for step in self.steps for note in step.notes))
+
+    @property
+    def previews(self) -> tuple[Preview, ...]:
+        """Small pictures that the notes speak of, of all steps; no outputs."""
+        return tuple(preview for step in self.steps for preview in step.previews)
 
     @property
     def image(self) -> Image:
@@ -227,7 +239,12 @@ class Result:
                 pass
         if display.shows_html(include, exclude):
             bundle["text/html"] = display.html(
-                media, self.text, plan=self.plan, adjustments=self.adjustments, notes=self.notes
+                media,
+                self.text,
+                previews=[(one.name, one.image) for one in self.previews],
+                plan=self.plan,
+                adjustments=self.adjustments,
+                notes=self.notes,
             )
         return bundle
 

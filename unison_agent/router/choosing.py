@@ -46,6 +46,7 @@ def choose(
     mode: Mode = "nearest",
     basis: Basis | None = None,
     default_seed: int = 0,
+    max_new_tokens: int | None = None,
     lacking: Sequence[str] = (),
     machine: str | None = None,
     costs: Sequence[Cost] | None = None,
@@ -58,6 +59,7 @@ def choose(
         mode: As for `negotiate`. Where stated values may not change, a tool that changes none comes first.
         basis: As for `negotiate`.
         default_seed: As for `negotiate`.
+        max_new_tokens: As for `negotiate`.
         lacking: The packs that do not serve the task, for messages.
         machine: As for `forecast`.
         costs: As for `forecast`.
@@ -72,7 +74,9 @@ def choose(
     for spec in specs:
         try:
             check_target(call, edited_by_words([spec]))
-            granted = negotiate(call, spec, basis=basis, default_seed=default_seed)
+            granted = negotiate(
+                call, spec, basis=basis, default_seed=default_seed, max_new_tokens=max_new_tokens
+            )
             able.append(_Candidate(spec, granted, _in_domain_of(spec, call)))
         except RequestError as error:
             refused.append((spec, error))

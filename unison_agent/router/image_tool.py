@@ -56,6 +56,7 @@ class ImageTool:
         self._controls = None if spec.preprocess is None else ControlMaker(spec.preprocess)
         self._masks = MaskMaker(spec.preprocess or PreprocessSpec())
         self._used: dict[str, str] = {}
+        self._sources: dict[str, str | None] = {}
 
     def run(
         self, call: TaskCall, granted: GrantedTask, media: MediaSet, progress: Progress
@@ -89,7 +90,10 @@ class ImageTool:
             addition = self._models.ip_adapter
 
         def load(listener: Progress) -> LoadedImagePipeline:
-            return self._pipelines.get(self._models, kind, addition, listener)
+            loaded = self._pipelines.get(self._models, kind, addition, listener)
+            self._used |= loaded.hashes
+            self._sources |= loaded.sources
+            return loaded
 
         def find(frames: "Sequence[Picture]", target: str, /) -> ClipMasks:
             found = self._masks.find(
@@ -107,8 +111,8 @@ class ImageTool:
         return replace(output, notes=notes)
 
     def weights(self) -> tuple[WeightHash, ...]:
-        """Return the hashes of what made maps and masks; a revision pins what comes from the hub."""
-        return weight_hashes(self._used)
+        """Return the hashes of the pipelines that were loaded, and of what made maps and masks."""
+        return weight_hashes(self._used, self._sources)
 
     def _shown(self, call: ImageControllableGeneration, media: MediaSet) -> ControlType:
         """Return which of the ControlNets follows a control of which nothing is said."""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from unison_agent.adapters import Output
 from unison_agent.custom.tool import CustomTool, check_names
-from unison_agent.errors import GenerationError
+from unison_agent.errors import GenerationError, RequestError
 from unison_agent.media import MediaSet, Video
 from unison_agent.negotiate import Basis, negotiate
 from unison_agent.progress import Progress, ProgressEvent, silent
@@ -18,7 +18,7 @@ from unison_agent.router.choosing import choose
 from unison_agent.router.clock import StageClock
 from unison_agent.router.granting import grants
 from unison_agent.router.roles import basis, check_plan, edited_by_words
-from unison_agent.router.tools import Tool
+from unison_agent.router.tools import GenerationTool, Tool
 from unison_agent.specs import ToolSpec
 from unison_agent.tasks import (
     Call,
@@ -54,6 +54,7 @@ class _Order:
     named: tuple[Tool | None, ...]
     mode: Mode
     seed: int
+    max_new_tokens: int | None
 
     def grant(self, place: int, call: TaskCall, basis: Basis | None) -> GrantedTask:
         """Return what the call of a step is granted, on the tool that is named, alone or best."""
@@ -65,10 +66,18 @@ class _Order:
                 mode=self.mode,
                 basis=basis,
                 default_seed=self.seed,
+                max_new_tokens=self.max_new_tokens,
                 lacking=self.bindings.lacking(call.task),
             )
         spec = (tool or tools[0]).spec
-        granted = negotiate(call, spec, mode=self.mode, basis=basis, default_seed=self.seed)
+        granted = negotiate(
+            call,
+            spec,
+            mode=self.mode,
+            basis=basis,
+            default_seed=self.seed,
+            max_new_tokens=self.max_new_tokens,
+        )
         if len(self.bindings.packs) == 1:
             return granted
         return granted.model_copy(update={"choice": Choice(reason=f"{spec.name} was named.")})
@@ -126,6 +135,8 @@ class Router:
         mode: Mode = "nearest",
         seed: int = 0,
         tool: Named = None,
+        max_new_tokens: int | None = None,
+        connector: bool = True,
     ) -> Result:
         """Run all steps of `plan`, in order; a step sees the outputs of those before it.
 
@@ -136,18 +147,22 @@ class Router:
             mode: What to do about values that a tool cannot grant as stated.
             seed: Of steps that state none.
             tool: A tool or pack for the steps that it serves, or the tool of each step; chosen where there is none.
+            max_new_tokens: Of answers; the tool's default when left out.
+            connector: False switches the connector off; see `GenerationTool.without_connector`.
 
         Raises:
             MissingInputError: The plan lacks something, e.g. a mask.
-            RequestError: A step's media or task do not fit.
+            RequestError: A step's media or task do not fit, or no step has a connector to switch off.
             NegotiationError: A value would have to change, and `mode` forbids it.
             WeightsError: Weights are missing or damaged.
             GenerationError: A model failed, or made something else than was granted.
             RunCancelledError: Raised by `progress`.
         """
-        order = self._order(plan, media, mode, seed, tool)
+        order = self._order(plan, media, mode, seed, tool, max_new_tokens)
         if self._chooses:
             grants(plan, media, order.grant)  # that no pack can do a step is said before one is run
+        if not connector:
+            self._check_connectors(plan)
         start = perf_counter()
         done: list[_Done] = []
         available = media
@@ -156,12 +171,16 @@ class Router:
                 step = self._run_custom(call, available, StageClock(progress))
             else:
                 granted = order.grant(number - 1, call, basis(call, available))
-                step = self._run_task(call, granted, available, StageClock(progress))
+                tool_of_step = self._bindings.tool(granted.tool)
+                if not connector and isinstance(tool_of_step, GenerationTool):
+                    tool_of_step = tool_of_step.without_connector()
+                clock = StageClock(progress)
+                step = self._run_task(call, tool_of_step, granted, available, clock)
             done.append(step)
             for index, medium in enumerate(step.output.media, start=1):
                 handle = f"step_{number}" if index == 1 else f"step_{number}_{index}"
                 available = available.with_step(handle, medium)
-        steps = self._steps(plan, media, done)
+        steps = self._steps(plan, media, done, connector=connector)
         timings = sum((step.timings for step in steps), start=Timings())
         return Result(plan, steps, replace(timings, total_seconds=perf_counter() - start))
 
@@ -183,18 +202,31 @@ class Router:
         """
         return grants(plan, media, self._order(plan, media, mode, seed, tool).grant)
 
-    def _order(self, plan: Plan, media: MediaSet, mode: Mode, seed: int, tool: Named) -> "_Order":
+    def _order(
+        self,
+        plan: Plan,
+        media: MediaSet,
+        mode: Mode,
+        seed: int,
+        tool: Named,
+        max_new_tokens: int | None = None,
+    ) -> "_Order":
         """Return how the calls of a plan that can be run are granted."""
         check_plan(plan, media, self._custom, by_words=edited_by_words(self.tools))
         for call in plan.steps:
             if not isinstance(call, CustomCall):
                 self._bindings.serving(call.task)
-        return _Order(self._bindings, self._bindings.named(tool, plan.steps), mode, seed)
+        named = self._bindings.named(tool, plan.steps)
+        return _Order(self._bindings, named, mode, seed, max_new_tokens)
 
     def _run_task(
-        self, call: TaskCall, granted: GrantedTask, media: MediaSet, clock: StageClock
+        self,
+        call: TaskCall,
+        tool: Tool,
+        granted: GrantedTask,
+        media: MediaSet,
+        clock: StageClock,
     ) -> _Done:
-        tool = self._bindings.tool(granted.tool)
         output = tool.run(call, granted, media, clock)
         _check_output(output, granted)
         return _Done(call, granted, output, tool.weights(), clock.timings())
@@ -206,7 +238,23 @@ class Router:
         granted = GrantedCustom(output="custom", tool=call.tool, num_outputs=len(made))
         return _Done(call, granted, Output(made, text), (), clock.timings())
 
-    def _steps(self, plan: Plan, media: MediaSet, done: list[_Done]) -> tuple[StepResult, ...]:
+    def _check_connectors(self, plan: Plan) -> None:
+        """Check that a plan's tools have a connector to switch off.
+
+        Raises:
+            RequestError: None has one.
+        """
+        steps = [call for call in plan.steps if not isinstance(call, CustomCall)]
+        tools = [tool for call in steps for tool in self._bindings.serving(call.task)]
+        if any(isinstance(tool, GenerationTool) and tool.spec.connector for tool in tools):
+            return
+        named = ", ".join(sorted({tool.spec.name for tool in tools})) or "no tool of a pack"
+        msg = f"There is no connector to switch off: the plan is carried out by {named}."
+        raise RequestError(msg, hint="Only tools with the adapter 'video' have one.")
+
+    def _steps(
+        self, plan: Plan, media: MediaSet, done: list[_Done], *, connector: bool
+    ) -> tuple[StepResult, ...]:
         granted = tuple(step.granted for step in done)
         also = self._bindings.packs_of([one.tool for one in granted])
         results: list[StepResult] = []
@@ -222,6 +270,7 @@ class Router:
                     media=media,
                     step=number,
                     index=index,
+                    without_connector=not connector,
                 )
                 artifacts.append(Artifact(record.handle, medium, record))
             results.append(
@@ -233,6 +282,7 @@ class Router:
                     step.output.notes,
                     step.timings,
                     step.output.kept_db,
+                    step.output.previews,
                 )
             )
         return tuple(results)

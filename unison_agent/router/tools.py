@@ -5,14 +5,16 @@ together the understanding model, the connector and a pipeline.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, Self, cast
 
 from unison_agent.adapters import Adapter, Output
 from unison_agent.adapters.answer import AnswerAdapter
 from unison_agent.adapters.controls import Followed, followed
 from unison_agent.adapters.video import WanVaceAdapter
+from unison_agent.answering import Reply
 from unison_agent.conversation import CHAT_TEMPLATE_SHA256, READ_TEMPLATE_SHA256
 from unison_agent.errors import RequestError
 from unison_agent.media import MediaSet, Medium
@@ -22,7 +24,7 @@ from unison_agent.preprocess.masks import MaskMaker
 from unison_agent.preprocess.target import ClipMasks
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.replay import WeightHash
-from unison_agent.router.connectors import load_connector
+from unison_agent.router.connectors import check_stated, load_connector
 from unison_agent.router.lazy import Lazy
 from unison_agent.router.roles import seen_media
 from unison_agent.specs import PipelineSpec, PreprocessSpec, ToolSpec
@@ -58,6 +60,12 @@ class Understanding(Protocol):
 
     fingerprint: str
     layer: int
+    source: str | None
+
+    @property
+    def lora_hashes(self) -> Mapping[str, str]:
+        """SHA-256 of each LoRA's file, by its name."""
+        ...
 
     def read(self, prompt: str, media: Sequence[Medium] = ()) -> "States":
         """Return the hidden states of a prompt and its media."""
@@ -67,14 +75,14 @@ class Understanding(Protocol):
         """Return the hidden states of a prompt and placeholders, as the paper's projector reads them."""
         ...
 
-    def answer(
+    def reply(
         self,
         question: str,
         media: Sequence[Medium] = (),
         *,
         max_new_tokens: int = 256,
         progress: Progress = silent,
-    ) -> str:
+    ) -> Reply:
         """Answer in words."""
         ...
 
@@ -128,7 +136,10 @@ class AnswerTool:
     ) -> Output:
         """Answer; see `AnswerAdapter.run`."""
         model = self._understanding(progress)
-        self._used = {"understanding": model.fingerprint}
+        used = {"understanding": model.fingerprint}
+        if call.task != "text_understanding":  # text is answered without
+            used |= _lora(model, "answers")
+        self._used = used
         return AnswerAdapter(model).run(call, granted, media, None, progress)
 
     def weights(self) -> tuple[WeightHash, ...]:
@@ -160,7 +171,20 @@ class GenerationTool:
         self._connector = Lazy(lambda progress: load_connector(spec, weights_folder, progress))
         self._controls = None if spec.preprocess is None else ControlMaker(spec.preprocess)
         self._masks = MaskMaker(spec.preprocess or PreprocessSpec())
+        self._connected = True
         self._used: dict[str, str] = {}
+        self._sources: dict[str, str | None] = {}
+
+    def without_connector(self) -> Self:
+        """Return a tool on the same models whose connector is off.
+
+        The pipeline's text encoder reads the prompt then; where there is none, nothing does, and what comes out is
+        what the pipeline draws of no prompt. The notes of its outputs say which.
+        """
+        twin = copy(self)
+        twin._connected = False
+        twin._used, twin._sources = {}, {}
+        return twin
 
     def run(
         self, call: TaskCall, granted: GrantedTask, media: MediaSet, progress: Progress
@@ -181,7 +205,9 @@ class GenerationTool:
         media = ready.media
         # ToolSpec has checked that a tool with the adapter "video" has a pipeline.
         pipeline = self._pipelines.get(cast("PipelineSpec", self.spec.pipeline), progress)
-        self._used |= _weight_files(pipeline.hashes, "pipeline/")
+        files = _weight_files(pipeline.hashes, "pipeline/")
+        self._used |= files
+        self._sources |= dict.fromkeys(files, pipeline.source)
         conditioning = self._condition(call, media, pipeline, progress)
 
         def find(frames: "Sequence[Picture]", target: str, /) -> ClipMasks:
@@ -201,8 +227,8 @@ class GenerationTool:
         return output
 
     def weights(self) -> tuple[WeightHash, ...]:
-        """Return the hashes of pipeline, connector and understanding model."""
-        return weight_hashes(self._used)
+        """Return the hashes of pipeline, connector, understanding model and the LoRA that was on."""
+        return weight_hashes(self._used, self._sources)
 
     def _followed(
         self, call: Generation, granted: GrantedTask, media: MediaSet, progress: Progress
@@ -217,17 +243,30 @@ class GenerationTool:
     def _condition(
         self, call: Generation, media: MediaSet, pipeline: LoadedPipeline, progress: Progress
     ) -> "Conditioning | None":
+        if not self._connected and pipeline.has_text_encoder:
+            return None
         loaded, spec = self._connector(progress), self.spec.connector
         if loaded is None or spec is None:
             return None
         from unison_agent.connector import Connector, Contract
 
-        connector, digest = loaded
-        model = self._understanding(progress)
+        connector, digest, source = loaded
+        self._sources["connector"] = source
         own = isinstance(connector, Connector)
+        if not self._connected:
+            if not isinstance(connector, Connector):
+                msg = f"{self.spec.name} draws nothing with its connector off: {pipeline.name} has no text encoder."
+                raise RequestError(msg, hint="Set text_encoder = true in the tool pack's pipeline.")
+            self._used |= {"connector": digest}  # its tokens for no prompt
+            return connector.unprompted()
+        model = self._understanding(progress)
         template = READ_TEMPLATE_SHA256 if own else CHAT_TEMPLATE_SHA256
+        check_stated(spec, layer=model.layer, template_sha256=template)
         connector.check(Contract(model.fingerprint, model.layer, template, pipeline.text_dim))
         self._used |= {"connector": digest, "understanding": model.fingerprint}
+        self._sources["understanding"] = model.source
+        if not own:  # the paper's states are read with it
+            self._used |= _lora(model, "planner")
         progress(ProgressEvent("encode", 0, 1))
         # Where tokens are appended, the text encoder alone reads what to keep away from.
         negative = call.negative_prompt if spec.mode == "replace" else None
@@ -251,6 +290,18 @@ def preprocess_files(hashes: Mapping[str, str]) -> dict[str, str]:
     return {f"preprocess/{name}": sha for name, sha in hashes.items()}
 
 
-def weight_hashes(used: Mapping[str, str]) -> tuple[WeightHash, ...]:
-    """Return hashes by name as records have them."""
-    return tuple(WeightHash(name=name, sha256=digest) for name, digest in sorted(used.items()))
+def weight_hashes(
+    used: Mapping[str, str], sources: Mapping[str, str | None] | None = None
+) -> tuple[WeightHash, ...]:
+    """Return hashes by name as records have them, with the commits of the hub that they are of."""
+    known = sources or {}
+    return tuple(
+        WeightHash(name=name, sha256=digest, source=known.get(name))
+        for name, digest in sorted(used.items())
+    )
+
+
+def _lora(model: Understanding, name: str) -> dict[str, str]:
+    """Return the hash of a LoRA by the name that records give it, nothing where the model has none."""
+    digest = model.lora_hashes.get(name)
+    return {} if digest is None else {f"lora/{name}": digest}
