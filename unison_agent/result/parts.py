@@ -1,7 +1,8 @@
 """What a result consists of: steps, what they made, and how long it took; it does not know the whole."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from operator import add, attrgetter
 from pathlib import Path
 
 from unison_agent.media import Kind, Medium, Video
@@ -24,8 +25,13 @@ class Timings:
     total_seconds: float = 0.0
 
     def __add__(self, other: "Timings") -> "Timings":
-        names = self.__slots__  # astuple copies deeply, and calls that take microseconds are timed too
-        return Timings(*(getattr(self, name) + getattr(other, name) for name in names))
+        # astuple copies deeply, and calls that take microseconds are timed too.
+        return Timings(*map(add, _SECONDS(self), _SECONDS(other)))
+
+
+_SECONDS: Callable[[Timings], tuple[float, ...]] = attrgetter(
+    *(one.name for one in fields(Timings))
+)
 
 
 @dataclass(frozen=True, slots=True)
