@@ -49,6 +49,7 @@ PUBLIC = [
     "Result",
     "RunCancelledError",
     "Session",
+    "Signer",
     "Stated",
     "StepResult",
     "TaskCall",

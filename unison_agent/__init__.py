@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from unison_agent.packs import Pack, ToolSpec, load_pack
     from unison_agent.progress import Progress, ProgressEvent
     from unison_agent.replay import Record
-    from unison_agent.result import Artifact, Result, StepResult, Timings
+    from unison_agent.result import Artifact, Result, Signer, StepResult, Timings
     from unison_agent.session import Session
     from unison_agent.tasks import TASKS, Adjustment, CustomCall, Granted, Plan, Request, TaskCall
 
@@ -89,6 +89,7 @@ __all__ = [
     "Result",
     "RunCancelledError",
     "Session",
+    "Signer",
     "Stated",
     "StepResult",
     "TaskCall",
@@ -121,6 +122,7 @@ _HOME = {
     "CallResult": "functions",
     "MediaPolicy": "functions",
     "Session": "session",
+    "Signer": "result",
     "Image": "media",
     "MediaSet": "media",
     "Video": "media",

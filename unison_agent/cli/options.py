@@ -26,6 +26,13 @@ Tools = Annotated[
         "--tool", help="A tool of your own, module:name or file.py:name; repeat it for several."
     ),
 ]
+Sign = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option(
+        metavar="KEY CHAIN",
+        help="Sign what is saved: a private key and its certificates, as PEM files.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the file or the answer only.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.")]
