@@ -68,7 +68,7 @@ class Known:
             case "handshake", True, "tools/list" if not params:
                 return self._list["handshake"]
             case None | "modern", True, "server/discover" | "tools/list" as method:
-                if params.keys() != {"_meta"} or not _is_modern(params["_meta"]):
+                if set(params) != {"_meta"} or not _is_modern(params["_meta"]):
                     return None
                 self._era = "modern"
                 return self._discover if method == "server/discover" else self._list["modern"]
@@ -76,7 +76,7 @@ class Known:
                 return None
 
     def _hello(self, params: Json) -> Json | None:
-        if params.keys() != {"protocolVersion", "capabilities", "clientInfo"}:
+        if set(params) != {"protocolVersion", "capabilities", "clientInfo"}:
             return None
         version = params["protocolVersion"]
         is_client = _is_client(params["clientInfo"], params["capabilities"])

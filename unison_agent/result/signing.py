@@ -55,6 +55,7 @@ class Signer:
 
     def __init__(self, key: str | Path | bytes, certificates: str | Path | bytes) -> None:
         self._c2pa: Any = _imported("c2pa")
+        _imported("cryptography")  # which c2pa-python brings along
         private = _private_key(_pem(key, "private key"))
         self._certificates = _pem(certificates, "certificate")
         own = _own_certificate(self._certificates)
@@ -167,9 +168,10 @@ def _pem(source: str | Path | bytes, what: str) -> bytes:
 
 
 def _private_key(pem: bytes) -> "PrivateKeyTypes":
-    serialization = _imported("cryptography.hazmat.primitives.serialization")
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
-        return serialization.load_pem_private_key(pem, password=None)
+        return load_pem_private_key(pem, password=None)
     except TypeError as error:
         hint = "Write it decrypted to a place of its own: openssl pkcs8 -in KEY -out PLAIN."
         raise OutputError("The private key is encrypted.", hint=hint) from error
@@ -179,33 +181,38 @@ def _private_key(pem: bytes) -> "PrivateKeyTypes":
 
 
 def _own_certificate(pem: bytes) -> "Certificate":
+    from cryptography.x509 import load_pem_x509_certificates
+
     try:
-        return _imported("cryptography.x509").load_pem_x509_certificates(pem)[0]
+        return load_pem_x509_certificates(pem)[0]
     except ValueError as error:
         raise OutputError("The certificate cannot be used: it is no PEM.", hint=_CHAIN) from error
 
 
 def _algorithm(private: "PrivateKeyTypes") -> str:
-    asymmetric = "cryptography.hazmat.primitives.asymmetric"
-    if isinstance(private, _imported(f"{asymmetric}.ec").EllipticCurvePrivateKey):
-        curve: str = private.curve.name
-        if curve in _CURVES:
-            return _CURVES[curve]
-    elif isinstance(private, _imported(f"{asymmetric}.ed25519").Ed25519PrivateKey):
-        return "ED25519"
-    elif isinstance(private, _imported(f"{asymmetric}.rsa").RSAPrivateKey):
-        return "PS256"
-    msg = f"Nothing is signed with {type(private).__name__.removeprefix('_')} of this kind."
-    raise OutputError(msg, hint="Use a key of EC P-256, P-384 or P-521, Ed25519 or RSA.")
+    """Return what c2pa calls the way to sign with a key."""
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+    match private:
+        case ec.EllipticCurvePrivateKey() if private.curve.name in _CURVES:
+            return _CURVES[private.curve.name]
+        case ed25519.Ed25519PrivateKey():
+            return "ED25519"
+        case rsa.RSAPrivateKey():
+            return "PS256"
+        case _:
+            msg = "Nothing is signed with a private key of this kind."
+            raise OutputError(msg, hint="Use EC P-256, P-384 or P-521, Ed25519 or RSA.")
 
 
 def _pkcs8(private: "PrivateKeyTypes") -> bytes:
-    serialization = _imported("cryptography.hazmat.primitives.serialization")
-    return private.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
     )
+
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _smallest_png() -> bytes:
