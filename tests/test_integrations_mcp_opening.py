@@ -174,6 +174,17 @@ def test_a_client_that_leaves_at_once_ends_the_process() -> None:
     assert [one["id"] for one in spoken([HELLO], count=1)] == [1]
 
 
+def test_a_client_that_does_not_listen_ends_the_process() -> None:
+    with subprocess.Popen(
+        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        _, said = process.communicate(json.dumps(HELLO).encode() + b"\n", timeout=120)
+    assert (process.returncode, said) == (0, b"")
+
+
 # --- the command line ----------------------------------------------------------------------------------
 
 

@@ -104,7 +104,7 @@ class Opening:
             os.fstat(descriptor)
         self._known = known
         self._read = io.FileIO(os.dup(0), "rb")
-        self._write = os.fdopen(os.dup(1), "wb")
+        self._write = io.FileIO(os.dup(1), "wb")
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
@@ -127,12 +127,22 @@ class Opening:
                 return True
             if "id" in message:
                 reply = {"jsonrpc": "2.0", "id": message["id"], "result": result}
-                self._write.write(json.dumps(reply, ensure_ascii=False).encode() + b"\n")
-                self._write.flush()
+                if not self._written(json.dumps(reply, ensure_ascii=False).encode() + b"\n"):
+                    return False
                 self._answered.add(message["id"])
             if message.get("method") == "tools/list":
                 return True
         return False
+
+    def _written(self, data: bytes) -> bool:
+        """Write all of it; return whether anybody is there to read it."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._write.write(rest) :]
+        except BrokenPipeError:
+            return False
+        return True
 
     def _is_new(self, number: object) -> bool:
         """Return whether a request may have this id; of one used twice too much would be left out later."""
@@ -144,7 +154,7 @@ class Opening:
         rest = io.BufferedReader(_Again(self._said, self._read))
         return (
             io.TextIOWrapper(rest, encoding="utf-8", errors="replace"),
-            _Unanswered(self._write, self._answered),
+            _Unanswered(io.BufferedWriter(self._write), self._answered),
         )
 
 
