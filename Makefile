@@ -39,8 +39,9 @@ lint: install  ## Check style and the direction of imports
 types: install  ## Check types strictly
 	$(NOX) types
 
-schemas: install  ## Write schemas/ from the models
+schemas: install  ## Write schemas/ from the models, and what the MCP server answers at once
 	$(BIN)/python -m unison_agent.schema
+	$(BIN)/python -m unison_agent.integrations.mcp_opening_file
 
 notebooks: install  ## Execute the notebooks
 	$(NOX) notebooks

@@ -84,7 +84,8 @@ def test_main_leaves_with_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None
         main()
     assert left.value.code == 1
 
-    def interrupted() -> None:
+    def interrupted(obj: object) -> None:
+        del obj
         raise KeyboardInterrupt
 
     monkeypatch.setattr("unison_agent.cli.app.app", interrupted)

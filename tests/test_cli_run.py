@@ -67,6 +67,12 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Commands:
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+def test_the_request_may_come_from_standard_input(command: Commands, tmp_path: Path) -> None:
+    done = command(IMAGE, "run", "-", "--quiet", answer="a réd star\n")
+    assert (done.exit_code, done.stdout) == (0, "text-to-image.png\n")
+    assert Result.load(tmp_path / "text-to-image.png").plan.request.text == "a réd star"
+
+
 def test_a_tool_of_one_s_own_is_planned_and_run(command: Commands, tmp_path: Path) -> None:
     call = {"tool": "crop", "arguments": {"image": "image_1", "width": 20, "height": 12}}
     given = ("--media", str(EXAMPLES / "star.png"), "--tool", f"{EXAMPLES / 'my_tools.py'}:CROP")

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import zipfile
@@ -50,6 +51,7 @@ PUBLIC = [
     "Result",
     "RunCancelledError",
     "Session",
+    "Signer",
     "Stated",
     "StepResult",
     "TaskCall",
@@ -100,6 +102,23 @@ def test_version_is_the_installed_one() -> None:
 
 def test_import_loads_nothing_heavy() -> None:
     assert not imported("import unison_agent") & {*HEAVY, "pydantic", "PIL"}
+
+
+def processor_seconds(statement: str) -> float:
+    """Return the least of a few interpreters, in processor time: other programs take their share of the wall's."""
+    taken: list[float] = []
+    for _ in range(5):
+        before = os.times()
+        subprocess.run([sys.executable, "-c", statement], check=True)
+        after = os.times()
+        user = after.children_user - before.children_user
+        taken.append(user + after.children_system - before.children_system)
+    return min(taken)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it counts no children's time")
+def test_import_takes_little_time() -> None:
+    assert processor_seconds("import unison_agent") - processor_seconds("pass") < 0.15
 
 
 def test_language_of_tasks_loads_no_model_library() -> None:

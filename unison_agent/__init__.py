@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from unison_agent.packs import Pack, ToolSpec, load_pack
     from unison_agent.progress import Progress, ProgressEvent
     from unison_agent.replay import Record
-    from unison_agent.result import Artifact, Result, StepResult, Timings
+    from unison_agent.result import Artifact, Result, Signer, StepResult, Timings
     from unison_agent.session import Session
     from unison_agent.streaming import AnswerStream
     from unison_agent.tasks import TASKS, Adjustment, CustomCall, Granted, Plan, Request, TaskCall
@@ -91,6 +91,7 @@ __all__ = [
     "Result",
     "RunCancelledError",
     "Session",
+    "Signer",
     "Stated",
     "StepResult",
     "TaskCall",
@@ -124,6 +125,7 @@ _HOME = {
     "MediaPolicy": "functions",
     "Session": "session",
     "AnswerStream": "streaming",
+    "Signer": "result",
     "Image": "media",
     "MediaSet": "media",
     "Video": "media",

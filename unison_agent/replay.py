@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Literal, Self, cast
@@ -197,6 +198,11 @@ def webp_exif(record: Record) -> bytes:
 def comment(record: Record) -> str:
     """The record as one line of ASCII, for `Video.gif_bytes` and other comment fields."""
     return _MARK + _json(record)
+
+
+def digest(record: Record) -> str:
+    """The SHA-256 of the record as a file holds it, in hexadecimal digits."""
+    return sha256(_json(record).encode()).hexdigest()
 
 
 def read(source: str | Path | bytes) -> Record | None:

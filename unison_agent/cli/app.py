@@ -15,7 +15,18 @@ from unison_agent.cli.compare import compare
 from unison_agent.cli.doctor import doctor
 from unison_agent.cli.evaluate import evaluate
 from unison_agent.cli.inline import check_inline, show_inline
-from unison_agent.cli.options import Also, Debug, Json, Media, Profile, Quiet, Text, Tools, Use
+from unison_agent.cli.options import (
+    Also,
+    Debug,
+    Json,
+    Media,
+    Profile,
+    Quiet,
+    Sign,
+    Text,
+    Tools,
+    Use,
+)
 from unison_agent.cli.planning_files import plan_file
 from unison_agent.cli.replay import replay
 from unison_agent.cli.speaking import Speaking
@@ -88,6 +99,7 @@ def run(
     no_text: Annotated[
         bool, typer.Option("--no-text", help="Leave your words out of the file's record.")
     ] = False,
+    sign: Sign = None,
     shown: Annotated[
         bool, typer.Option("--show", help="Show pictures in the terminal too, where there is one.")
     ] = False,
@@ -103,6 +115,7 @@ def run(
     del debug
     if out is not None:
         files.check_out(out, overwrite=overwrite)
+    signer = files.open_signer(sign, out)
     inline_too = shown and not (json or quiet) and check_inline()
     text, attached = request_text(text), MediaSet.of(media or [])
     console = stdout() if not (json or quiet) else Console(file=None, quiet=True)
@@ -117,6 +130,8 @@ def run(
         return
     if out is not None:
         files.check_fits(out, planned.plan)
+    if signer is not None:
+        files.check_signable(planned.plan)
     voice = Speaking(
         Bars(stderr(), shown=not quiet), aloud=not console.quiet and console.is_terminal
     )
@@ -128,7 +143,7 @@ def run(
         console.print(line)
     if result.adjustments:
         console.print(show.adjustments_table(result.adjustments))
-    saved = files.save(result, out, overwrite=overwrite, words=not no_text)
+    saved = files.save(result, out, overwrite=overwrite, words=not no_text, sign=signer)
     saved += files.save_previews(result, saved, overwrite=overwrite)
     if json:
         typer.echo(result.to_json())

@@ -5,8 +5,9 @@ from typing import get_args
 
 from unison_agent.errors import OutputError
 from unison_agent.media import Kind
-from unison_agent.result import Result
+from unison_agent.result import Result, Signer
 from unison_agent.result.saving import SUFFIXES, check_targets, kind_of, numbered, write_whole
+from unison_agent.result.signing import check_suffix, not_signed
 from unison_agent.tasks import CustomCall, Plan
 
 
@@ -18,6 +19,20 @@ def check_out(out: Path, *, overwrite: bool) -> None:
     """
     kind_of(out.suffix.lower())
     check_targets([out], overwrite=overwrite)
+
+
+def open_signer(sign: tuple[Path, Path] | None, out: Path | None) -> Signer | None:
+    """Open the key and the certificates of ``--sign``.
+
+    Raises:
+        OutputError: They cannot be used, or not for that file.
+        MissingDependencyError: c2pa-python is not installed.
+    """
+    if sign is None:
+        return None
+    if out is not None:
+        check_suffix(out.suffix.lower())
+    return Signer(*sign)
 
 
 def check_fits(out: Path, plan: Plan) -> None:
@@ -38,8 +53,29 @@ def check_fits(out: Path, plan: Plan) -> None:
     raise OutputError(msg, hint="Choose another name, or say what you want more clearly.")
 
 
+def check_signable(plan: Plan) -> None:
+    """Check that a plan makes something that can be signed.
+
+    Raises:
+        OutputError: It makes an answer, or ends with a tool of the user's own.
+    """
+    match plan.steps:
+        case [*_, CustomCall() as call]:
+            raise not_signed(call.tool)
+        case [*_, call] if _kind(call.task) is None:
+            msg = f"{call.task} makes an answer, which cannot be signed."
+            raise OutputError(msg, hint="Leave --sign out.")
+        case _:
+            pass
+
+
 def save(
-    result: Result, out: Path | None, *, overwrite: bool, words: bool = True
+    result: Result,
+    out: Path | None,
+    *,
+    overwrite: bool,
+    words: bool = True,
+    sign: Signer | None = None,
 ) -> tuple[Path, ...]:
     """Save to `out`, or what was made under free names in this folder; return the paths.
 
@@ -49,14 +85,15 @@ def save(
     if not words:
         result = result.without_words()
     if out is not None:
-        return _paths(result.save(out, overwrite=overwrite))
+        return _paths(result.save(out, overwrite=overwrite, sign=sign))
     saved: list[Path] = []
     kinds: list[Kind] = [output.kind for output in result.outputs]
     for kind in get_args(Kind):
         if (count := kinds.count(kind)) == 0:
             continue
         made = [step for step in result.steps if any(one.kind == kind for one in step.artifacts)]
-        saved += _paths(result.save(_free_name(made[-1].call.task, SUFFIXES[kind][0], count)))
+        name = _free_name(made[-1].call.task, SUFFIXES[kind][0], count)
+        saved += _paths(result.save(name, sign=sign))
     return tuple(saved)
 
 

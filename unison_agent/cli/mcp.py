@@ -14,6 +14,7 @@ from unison_agent.functions import Granularity, MediaPolicy
 
 @told
 def mcp(
+    context: typer.Context,
     http: Annotated[
         bool, typer.Option("--http", help="Serve over HTTP, instead of standard input and output.")
     ] = False,
@@ -67,7 +68,7 @@ def mcp(
         policy=MediaPolicy(allow_urls=allow_urls, roots=tuple(root or ())),
     )
     if not http:
-        asyncio.run(serve_stdio(server))
+        asyncio.run(serve_stdio(server, context.obj))
         return
     from unison_agent.integrations.mcp_http import Access, serve_http
 

@@ -34,6 +34,13 @@ Use = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The tool or pack that does it, where several could."),
 ]
+Sign = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option(
+        metavar="KEY CHAIN",
+        help="Sign what is saved: a private key and its certificates, as PEM files.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the file or the answer only.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.")]

@@ -28,19 +28,18 @@ _SORT = {
 }
 
 
-def find_function(name: str, known: Iterable[Function]) -> Function:
+def find_function(name: str, known: Mapping[str, Function]) -> Function:
     """Return the function of that name.
 
     Raises:
         ToolCallError: There is none; the nearest names are told.
     """
-    named = {function.name: function for function in known}
-    if name in named:
-        return named[name]
-    near = _near(name, named)
+    if name in known:
+        return known[name]
+    near = _near(name, known)
     msg = f"There is no tool {shown(name)}."
     hint = f"Did you mean {near[0]}?" if near else None
-    raise ToolCallError(msg, got=shown(name), allowed=", ".join(named), nearest=near, hint=hint)
+    raise ToolCallError(msg, got=shown(name), allowed=", ".join(known), nearest=near, hint=hint)
 
 
 def parse_arguments(arguments: str | Mapping[str, object] | None) -> Arguments:

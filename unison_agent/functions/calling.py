@@ -14,7 +14,7 @@ from unison_agent.artifacts import ArtifactStore
 from unison_agent.custom.tool import CustomTool
 from unison_agent.errors import RunCancelledError, ToolCallError
 from unison_agent.functions.arguments import find_function, parse_arguments
-from unison_agent.functions.catalog import MEDIA, Granularity, functions
+from unison_agent.functions.catalog import MEDIA, WHOLE, Function, Granularity, functions
 from unison_agent.functions.dialects import Format, in_format
 from unison_agent.functions.incoming import NOTHING_FROM_OUTSIDE, Incoming, MediaPolicy
 from unison_agent.functions.once import Once
@@ -44,6 +44,7 @@ class Calling(ABC):
         self._artifacts = ArtifactStore() if artifacts is None else artifacts
         self._owner = owner
         self._once: Once[CallResult] = Once()
+        self._functions: Mapping[str, Function] | None = None
 
     @property
     def artifacts(self) -> ArtifactStore:
@@ -194,10 +195,10 @@ class Calling(ABC):
         progress: Progress | None,
     ) -> CallResult:
         """Carry out a call and keep what it makes."""
-        known = functions(self._specs(), self.custom_tools(), "both")
+        known = self._known()
         function = find_function(name, known)
         given = parse_arguments(arguments)
-        takes_all = function.task is not None or function is known[0]
+        takes_all = function.task is not None or function.name == WHOLE
         if takes_all and MEDIA in function.arguments and not given.get(MEDIA) and len(attached):
             given[MEDIA] = list(attached.handles)  # all that the user attached, where none is named
         incoming = Incoming(self._artifacts, attached, policy, self._owner)
@@ -205,6 +206,13 @@ class Calling(ABC):
         result = self._run(request, found, mode=mode, seed=seed, progress=progress)
         kept = self._artifacts.keep_outputs(result, owner=self._owner)
         return result_of(name, result, kept)
+
+    def _known(self) -> Mapping[str, Function]:
+        """Return all that can be called by its name; made once, as it takes longer than most calls."""
+        if self._functions is None:
+            known = functions(self._specs(), self.custom_tools(), "both")
+            self._functions = {function.name: function for function in known}
+        return self._functions
 
     def _still_kept(self, given: CallResult) -> dict[str, Medium]:
         found: dict[str, Medium] = {}

@@ -21,6 +21,7 @@ from unison_agent.functions.catalog import WHOLE, functions
 from unison_agent.functions.incoming import NOTHING_FROM_OUTSIDE
 from unison_agent.functions.replies import in_words, pictures
 from unison_agent.functions.results import refused
+from unison_agent.integrations.mcp_opening import Opening
 from unison_agent.integrations.offering import input_schema
 from unison_agent.integrations.stopping import run_stoppable
 from unison_agent.media import Image
@@ -28,6 +29,7 @@ from unison_agent.packs import load_pack
 from unison_agent.progress import Progress, ProgressEvent
 
 try:
+    import anyio
     import mcp_types as types
     from mcp import MCPError
     from mcp.server import CacheHint, Server, ServerRequestContext
@@ -198,9 +200,15 @@ class UnisonServer(Server[object]):
             raise MCPError(types.INVALID_PARAMS, str(error), {"uri": params.uri}) from error
 
 
-async def serve_stdio(server: UnisonServer) -> None:
-    """Serve the client that started this process, over its standard input and output."""
-    async with stdio_server() as (read, write):
+async def serve_stdio(server: UnisonServer, opening: Opening | None = None) -> None:
+    """Serve the client that started this process, over its standard input and output.
+
+    Args:
+        server: What is served.
+        opening: What has been said there already.
+    """
+    streams = () if opening is None else map(anyio.wrap_file, opening.streams())
+    async with stdio_server(*streams) as (read, write):
         await server.run(read, write, server.create_initialization_options())
 
 

@@ -2,6 +2,7 @@
 
 from unison_agent.result.grid import Grid, grid
 from unison_agent.result.parts import Artifact, Preview, StepResult, Timings
+from unison_agent.result.signing import Signer
 from unison_agent.result.types import Result
 
-__all__ = ["Artifact", "Grid", "Preview", "Result", "StepResult", "Timings", "grid"]
+__all__ = ["Artifact", "Grid", "Preview", "Result", "Signer", "StepResult", "Timings", "grid"]

@@ -1,12 +1,14 @@
 """What a result consists of: steps, what they made, and how long it took; it does not know the whole."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from operator import add, attrgetter
 from pathlib import Path
 
 from unison_agent.media import Image, Kind, Medium, Video
 from unison_agent.replay import Record
 from unison_agent.result import saving
+from unison_agent.result.signing import Signer
 from unison_agent.tasks import Call, Granted, granted_json
 
 
@@ -24,8 +26,13 @@ class Timings:
     total_seconds: float = 0.0
 
     def __add__(self, other: "Timings") -> "Timings":
-        mine: tuple[float, ...] = astuple(self)
-        return Timings(*(a + b for a, b in zip(mine, astuple(other), strict=True)))
+        # astuple copies deeply, and calls that take microseconds are timed too.
+        return Timings(*map(add, _SECONDS(self), _SECONDS(other)))
+
+
+_SECONDS: Callable[[Timings], tuple[float, ...]] = attrgetter(
+    *(one.name for one in fields(Timings))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +59,15 @@ class Artifact:
         """Of the pixels as they were made; of the file, when it was loaded from one."""
         return self.medium.sha256
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+    def save(
+        self, path: str | Path, *, overwrite: bool = False, sign: Signer | None = None
+    ) -> Path:
         """Write this output alone; see `Result.save`.
 
         Raises:
             OutputError: It cannot be written there, or not under that suffix.
         """
-        return save_artifacts([self], Path(path), overwrite=overwrite)[0]
+        return save_artifacts([self], Path(path), overwrite=overwrite, sign=sign)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +110,7 @@ class StepResult:
 
 
 def save_artifacts(
-    artifacts: Sequence[Artifact], path: Path, *, overwrite: bool
+    artifacts: Sequence[Artifact], path: Path, *, overwrite: bool, sign: Signer | None = None
 ) -> tuple[Path, ...]:
     """Write artifacts of one kind under `path`, numbered where there are several; see `Result.save`."""
     suffix = path.suffix.lower()
@@ -109,6 +118,9 @@ def save_artifacts(
     targets = saving.numbered(path, len(artifacts))
     saving.check_targets(targets, overwrite=overwrite)
     data = [saving.encoded(artifact.medium, artifact.record, suffix) for artifact in artifacts]
+    if sign is not None:
+        whole = zip(data, artifacts, strict=True)
+        data = [sign.signed(one, suffix, artifact.record) for one, artifact in whole]
     saving.write_whole(list(zip(targets, data, strict=True)), overwrite=overwrite)
     return targets
 

@@ -23,6 +23,7 @@ from unison_agent.result.parts import (
     save_artifacts,
     step_json,
 )
+from unison_agent.result.signing import Signer, check_suffix
 from unison_agent.tasks import (
     Adjustment,
     Call,
@@ -130,7 +131,12 @@ class Result:
         return replace(self, plan=wordless_plan(self.plan), steps=steps)
 
     def save(
-        self, path: str | Path, *, overwrite: bool = False, words: bool = True
+        self,
+        path: str | Path,
+        *,
+        overwrite: bool = False,
+        words: bool = True,
+        sign: Signer | None = None,
     ) -> Path | tuple[Path, ...]:
         """Write what was asked for; each file carries its record and appears whole or not at all.
 
@@ -140,19 +146,22 @@ class Result:
                 are numbered: ``star-1.png``, ``star-2.png``.
             overwrite: Whether files that exist are replaced.
             words: Whether records and JSON hold the request's words; see `without_words`.
+            sign: Puts Content Credentials into pictures and clips; the record can still be read.
 
         Returns:
             The path written, or all of them when there are several.
 
         Raises:
             OutputError: The result has nothing for that suffix, the folder is missing or not
-                writable, or a file exists. Nothing is written then.
+                writable, or a file exists; or it cannot be signed. Nothing is written then.
         """
         if not words:
-            return self.without_words().save(path, overwrite=overwrite)
+            return self.without_words().save(path, overwrite=overwrite, sign=sign)
         target = Path(path)
         suffix = target.suffix.lower()
         kind = saving.kind_of(suffix)
+        if sign is not None:
+            check_suffix(suffix)
         if kind is None:
             content = self.to_json() if suffix == ".json" else self.text
             if content is None:
@@ -168,7 +177,7 @@ class Result:
         if not chosen:
             msg = f"The result has no {kind} to write as {suffix}; it has {self._contents()}."
             raise OutputError(msg, hint="Choose the suffix for what there is.")
-        paths = save_artifacts(chosen, target, overwrite=overwrite)
+        paths = save_artifacts(chosen, target, overwrite=overwrite, sign=sign)
         return paths[0] if len(paths) == 1 else paths
 
     @classmethod
