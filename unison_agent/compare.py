@@ -15,7 +15,7 @@ from unison_agent.media import MediaSet, MediaSource
 from unison_agent.progress import Progress
 from unison_agent.result import Artifact, Result
 from unison_agent.result.saving import SUFFIXES, check_targets, encoded, write_whole
-from unison_agent.tasks import GrantedImage, GrantedVideo, Mode
+from unison_agent.tasks import Mode
 from unison_agent.wording import granted_words
 
 Switch = Literal["on", "off"]
@@ -51,7 +51,7 @@ class Comparison:
             shared = [other.notes for name, other in self.results if name != switch]
             own = [note for note in result.notes if not any(note in notes for notes in shared)]
             words = own[0] if own else "The understanding model read the request."
-            footer = f"{granted_words(result.granted)}{_seed(result)}"
+            footer = granted_words(result.granted)
             cells.append(Cell(f"connector {switch}", words, inputs, outputs, result.text, footer))
         same = ", the same pixels" if self.same and len(self.results) > 1 else ""
         tasks = ", ".join(call.task.replace("_", " ") for call in self.planned.plan.steps)
@@ -146,11 +146,6 @@ def check_sheet(path: str | Path) -> Path:
     if target.suffix.lower() not in _SHEETS:
         raise OutputError(f"{path}: the sheet is a picture.", hint="Name it .png or .webp.")
     return target
-
-
-def _seed(result: Result) -> str:
-    granted = result.granted
-    return f", seed {granted.seed}" if isinstance(granted, GrantedImage | GrantedVideo) else ""
 
 
 def _beside(sheet: Path, switch: Switch, made: Artifact, count: int, suffix: str) -> Path:
