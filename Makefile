@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 NOX := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nox --no-venv --session
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo pictures pull test lint types schemas notebooks train format clean
+.PHONY: help install demo pictures pull test lint types schemas notebooks docs train format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,13 @@ schemas: install  ## Write schemas/ from the models
 notebooks: install  ## Execute the notebooks
 	$(NOX) notebooks
 
+docs: .venv/bin/mkdocs  ## Build the documentation site into site/; warnings are errors
+	$(NOX) docs
+
+.venv/bin/mkdocs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
+	touch $@
+
 train: install  ## Say how the nano models are trained
 	$(BIN)/python -m unison_agent.training.nano --help
 
@@ -53,4 +60,4 @@ format: install  ## Format the code and sort the imports
 	$(BIN)/ruff check --fix
 
 clean:  ## Remove what the other targets made, except .venv
-	rm -rf dist build demo .coverage .nox .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf dist build demo site .coverage .nox .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -59,3 +59,10 @@ def notebooks(session: nox.Session) -> None:
     """Execute the notebooks."""
     install(session, "-e", ".[models]", groups=("test", "notebooks"))
     session.run("pytest", "--nbmake", "notebooks", "--override-ini=filterwarnings=")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site into site/; a warning is an error."""
+    install(session, "-e", ".", groups=("docs",))
+    session.run("mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
