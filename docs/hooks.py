@@ -5,6 +5,7 @@ a file lies beside the pages. The commands are written where a page says ``<!-- 
 """
 
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -43,7 +44,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if page.file.src_uri.startswith(("unison_agent/", "data/", "CHANGELOG")):
         return markdown
     if _COMMANDS in markdown:
-        markdown = markdown.replace(_COMMANDS, "\n".join(_help(get_command(app), ("unison-agent",))))
+        markdown = markdown.replace(
+            _COMMANDS, "\n".join(_help(get_command(app), ("unison-agent",)))
+        )
     return markdown.replace("](../", "](")
 
 
@@ -60,7 +63,7 @@ def _help(command: TyperCommand | TyperGroup, path: tuple[str, ...]) -> Iterator
     ]
     if rows:
         yield "| | |\n|---|---|"
-        yield from (f"| `{_cell(name)}` | {_cell(text)} |" for name, text in rows)
+        yield from (f"| <code>{_cell(name)}</code> | {_cell(text)} |" for name, text in rows)
         yield ""
     if isinstance(command, TyperGroup):
         for name, below in command.commands.items():
@@ -68,4 +71,4 @@ def _help(command: TyperCommand | TyperGroup, path: tuple[str, ...]) -> Iterator
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return escape(" ".join(text.split()), quote=False).replace("|", "&#124;")

@@ -19,6 +19,7 @@ import pytest
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
+import unison_agent
 from unison_agent.cli.app import app
 from unison_agent.model_specs import ConnectorSpec, LoraSpec, PipelineSpec, UnderstandingSpec
 from unison_agent.opening import load_understanding
@@ -169,6 +170,15 @@ def test_every_key_of_a_pack_is_told(table: str, model: type[BaseModel]) -> None
     _, _, after = text.partition(f"### {table}\n")
     told, _, _ = after.partition("\n#")
     keys = {
-        key for row in re.findall(r"^\| (`.+?`) \|", told, re.M) for key in re.findall(r"`(\w+)`", row)
+        key
+        for row in re.findall(r"^\| (`.+?`) \|", told, re.M)
+        for key in re.findall(r"`(\w+)`", row)
     }
     assert keys == set(model.model_fields)
+
+
+def test_every_public_name_has_its_place_in_the_reference() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    # All errors are drawn from their module.
+    public = [name for name in unison_agent.__all__ if name[0] != "_" and name[-5:] != "Error"]
+    assert [name for name in public if not re.search(rf"\b{name}\b", page)] == []
