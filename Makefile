@@ -30,8 +30,8 @@ pictures: install  ## Make the README's picture again: the demo's contact sheet,
 pull: install  ## Fetch and verify the base weights of the nano profile
 	$(BIN)/unison-agent pull nano
 
-test: install  ## Run every check: style, imports, types, schemas, tests with coverage
-	$(NOX) lint types schemas tests
+test: install  ## Run every check: style, imports, types, schemas, docs, tests with coverage
+	$(NOX) lint types schemas docs tests
 
 lint: install  ## Check style and the direction of imports
 	$(NOX) lint
@@ -45,12 +45,8 @@ schemas: install  ## Write schemas/ from the models
 notebooks: install  ## Execute the notebooks
 	$(NOX) notebooks
 
-docs: .venv/bin/mkdocs  ## Build the documentation site into site/; warnings are errors
+docs: install  ## Build the documentation site into site/; a warning is an error
 	$(NOX) docs
-
-.venv/bin/mkdocs: $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
-	touch $@
 
 train: install  ## Say how the nano models are trained
 	$(BIN)/python -m unison_agent.training.nano --help

@@ -6,7 +6,7 @@
 import nox
 
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "types", "schemas", "tests", "wheel"]
+nox.options.sessions = ["lint", "types", "schemas", "docs", "tests", "wheel"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 

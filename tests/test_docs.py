@@ -23,10 +23,10 @@ import unison_agent
 from unison_agent.cli.app import app
 from unison_agent.model_specs import ConnectorSpec, LoraSpec, PipelineSpec, UnderstandingSpec
 from unison_agent.opening import load_understanding
-from unison_agent.packs import parse_pack
+from unison_agent.packs import load_pack, parse_pack
 from unison_agent.pipeline_specs import ControlNetSpec, ImagePipelineSpec
 from unison_agent.pipelines import PipelineStore
-from unison_agent.progress import Progress
+from unison_agent.progress import Progress, silent
 from unison_agent.specs import Defaults, Domain, Limits, Pack, PreprocessSpec, ToolSpec
 
 ROOT = Path(__file__).parents[1]
@@ -103,14 +103,14 @@ def _pipelines(device: str | None = None) -> PipelineStore:
 
 
 @cache
-def _nano(spec: UnderstandingSpec) -> object:
-    return load_understanding(spec, lambda event: None)
+def _nano() -> object:
+    return load_understanding(load_pack("nano").understanding, silent)
 
 
 def _understanding(spec: UnderstandingSpec, progress: Progress, **settings: object) -> object:
     del progress, settings  # of models that a hub has
     assert spec.source == "nano", "a page that needs other models says that it is not run"
-    return _nano(spec)
+    return _nano()
 
 
 @pytest.mark.usefixtures("nano_loaded_once")
