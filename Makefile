@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 NOX := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nox --no-venv --session
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo pictures pull test lint types schemas notebooks train format clean
+.PHONY: help install demo pictures pull test lint types schemas notebooks docs train format clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,8 @@ pictures: install  ## Make the README's picture again: the demo's contact sheet,
 pull: install  ## Fetch and verify the base weights of the nano profile
 	$(BIN)/unison-agent pull nano
 
-test: install  ## Run every check: style, imports, types, schemas, tests with coverage
-	$(NOX) lint types schemas tests
+test: install  ## Run every check: style, imports, types, schemas, docs, tests with coverage
+	$(NOX) lint types schemas docs tests
 
 lint: install  ## Check style and the direction of imports
 	$(NOX) lint
@@ -46,6 +46,9 @@ schemas: install  ## Write schemas/ from the models, and what the MCP server ans
 notebooks: install  ## Execute the notebooks
 	$(NOX) notebooks
 
+docs: install  ## Build the documentation site into site/; a warning is an error
+	$(NOX) docs
+
 train: install  ## Say how the nano models are trained
 	$(BIN)/python -m unison_agent.training.nano --help
 
@@ -54,4 +57,4 @@ format: install  ## Format the code and sort the imports
 	$(BIN)/ruff check --fix
 
 clean:  ## Remove what the other targets made, except .venv
-	rm -rf dist build demo .coverage .nox .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf dist build demo site .coverage .nox .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -6,7 +6,7 @@
 import nox
 
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "types", "schemas", "tests", "wheel"]
+nox.options.sessions = ["lint", "types", "schemas", "docs", "tests", "wheel"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 # The other side of the split that mcp 2, openai 3 and pydantic 2.13 made; docs/integrations.md has the table.
@@ -91,3 +91,10 @@ def notebooks(session: nox.Session) -> None:
     """Execute the notebooks."""
     install(session, "-e", ".[models]", groups=("test", "notebooks"))
     session.run("pytest", "--nbmake", "notebooks", "--override-ini=filterwarnings=")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site into site/; a warning is an error."""
+    install(session, "-e", ".", groups=("docs",))
+    session.run("mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
