@@ -1,6 +1,6 @@
 import pytest
 
-from unison_agent.planning.edit_targets import find_target
+from unison_agent.planning.edit_targets import find_target, recoloured_pronoun
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,21 @@ from unison_agent.planning.edit_targets import find_target
 )
 def test_targets_of_edits(edit: str, target: str | None):
     assert find_target(edit) == target
+
+
+@pytest.mark.parametrize(
+    ("edit", "target", "pronoun"),
+    [
+        ("make it green", "green", "it"),
+        ("now turn it into bright blue, please", "blue", "it"),
+        ("paint this red", None, "this"),
+        ("make it green", "star", None),
+        ("make the star green", "green", None),
+        ("make it black and white", None, None),
+        ("make it golden hour", None, None),
+    ],
+)
+def test_a_pronoun_is_the_target_of_its_new_colour(
+    edit: str, target: str | None, pronoun: str | None
+) -> None:
+    assert recoloured_pronoun(edit, target) == pronoun

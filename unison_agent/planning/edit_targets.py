@@ -36,6 +36,12 @@ _PATTERNS: tuple[re.Pattern[str], ...] = tuple(
         r"[^,.;:!?(\n]{2,60}?) should be (?:an? |the )?[\w-]+",
     )
 )
+_SHADES = r"(?:all |in |into |to |a |an |bright |dark |light |deep |pale |hot )*"
+_PRONOUN_RECOLOURED = re.compile(
+    rf"\b(?:make|turn|paint|colou?r|recolou?r|change|dye|tint) (?P<pronoun>it|this|that|them)"
+    rf" {_SHADES}(?P<colour>{_COLOURS})\b(?! and (?:black|white)){_STOP}",
+    re.IGNORECASE,
+)
 _NO_THING = re.compile(
     r"^(?:it|the|an?|this|that|these|those|them|him|her|me|us|everything|anything|something|things|all|what.*|one|everyone.*|day|\d.*"
     r"|the (?:image|picture|photo|clip|video|footage|film|scene|whole .*|rest|first|second|last|third|one"
@@ -49,6 +55,17 @@ _WHERE = re.compile(
     re.IGNORECASE,
 )
 _ARTICLE = re.compile(r"^(?:all (?:of )?)?(?:(?:the|an?|this|that|these|those) )+", re.IGNORECASE)
+
+
+def recoloured_pronoun(edit: str, target: str | None) -> str | None:
+    """Return the "it" of "make it green", where `target` is nothing or the colour it is to have.
+
+    A colour alone is never the thing that an edit changes, though it is the only noun there is.
+    """
+    match = _PRONOUN_RECOLOURED.search(edit)
+    if match is None or target not in (None, match.group("colour")):
+        return None
+    return match.group("pronoun")
 
 
 def find_target(edit: str) -> str | None:

@@ -25,7 +25,7 @@ from unison_agent.planning.call_fields import (
 )
 from unison_agent.planning.custom_missing import lacking
 from unison_agent.planning.custom_reading import TOOL_KEY, argument_places, without_null
-from unison_agent.planning.edit_targets import find_target
+from unison_agent.planning.edit_targets import find_target, recoloured_pronoun
 from unison_agent.planning.evidence import find_evidence, fitting_places
 from unison_agent.planning.numbers import canonical
 from unison_agent.planning.role_rules import role_problem, shown
@@ -242,10 +242,12 @@ class _Reading:
 
 
 def _with_target(call: TaskCall, stated: Stated) -> TaskCall:
-    """Return an edit without target and mask with the words that plainly name what is changed."""
+    """Return an edit without mask with the words that plainly name what is changed, where they say it."""
     match call:
-        case ImageEditing(target=None, mask=None) | VideoEditing(target=None, mask=None):
-            words = find_target(call.prompt)
+        case ImageEditing(mask=None) | VideoEditing(mask=None):
+            words = recoloured_pronoun(call.prompt, call.target)
+            if words is None and call.target is None:
+                words = find_target(call.prompt)
             words = None if words is None else " ".join(words.split())
             if words is None or len(words) > LONGEST_SPAN["target"] or not stated.places(words):
                 return call
