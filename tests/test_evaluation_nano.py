@@ -15,6 +15,7 @@ from unison_agent.agent import Unison
 from unison_agent.cli.app import app
 from unison_agent.evaluation import generation, task_reports, understanding
 from unison_agent.evaluation.generation_cases import cases
+from unison_agent.media import Medium
 from unison_agent.scenes import held_out
 from unison_agent.tasks import GENERATION_TASKS, UNDERSTANDING_TASKS, GenerationTask, Task
 
@@ -119,9 +120,12 @@ def test_edge_agreement_forgives_one_pixel() -> None:
 
 def test_swapped_words_ask_for_another_scene(nano: Unison) -> None:
     watched: list[tuple[str, ...]] = []
-    report = generation.evaluate_task(
-        nano, "text_to_image", 2, swapped=True, watch=lambda *told: watched.append(told[2])
-    )
+
+    def watch(case: generation.Case, made: Medium, missed: tuple[str, ...]) -> None:
+        del case, made
+        watched.append(missed)
+
+    report = generation.evaluate_task(nano, "text_to_image", 2, swapped=True, watch=watch)
     assert [missed[0] for missed in watched] == ["ground", "ground"]
     assert report.task == "text_to_image, words swapped"
     assert report.scores["ground"].value == 0

@@ -71,7 +71,7 @@ def image_inputs(
             if call.mask is None and kind != "StableDiffusionXLInpaintPipeline":
                 return ImageInputs(source, notes=(WHOLE,))
             found = edit_masks(call, (source,), media, find_mask)
-            return ImageInputs(source, found.masks[0], found.notes, found.previews)
+            return ImageInputs(source, found.masks[0], notes=found.notes, previews=found.previews)
         case ImageControllableGeneration():
             return ImageInputs(frames.picture(media.image(call.control), size))
         case ImageReferenceGeneration() if kind == "StableDiffusionXLPipeline":
