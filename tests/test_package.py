@@ -27,6 +27,7 @@ PUBLIC = [
     "Granted",
     "Image",
     "ImageHandle",
+    "MachineError",
     "MediaError",
     "MediaHandle",
     "MediaLimitError",

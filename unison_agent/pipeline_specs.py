@@ -4,7 +4,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from unison_agent.model_specs import Dtype, Repo, wrong
+from unison_agent.file_specs import Dtype, Repo, wrong
+from unison_agent.speed_specs import Switches
 from unison_agent.tasks import ControlType, Task, Wire
 
 DrawingClass = Literal["StableDiffusionXLPipeline", "FluxPipeline", "QwenImagePipeline"]
@@ -51,7 +52,7 @@ class ControlNetSpec(Checkpoint):
     scale: float = Field(default=1.0, gt=0, le=2, description="controlnet_conditioning_scale.")
 
 
-class ImagePipelineSpec(Checkpoint):
+class ImagePipelineSpec(Checkpoint, Switches):
     """A diffusers checkpoint of images, and the pipeline class that runs each task on it.
 
     All classes of one spec share its models. Tools with equal specs share them too.
@@ -81,6 +82,7 @@ class ImagePipelineSpec(Checkpoint):
         for index, kind in enumerate(kinds):
             if kind in kinds[:index]:
                 raise wrong(f"two of them follow {kind}", "controlnets", index, "control_type")
+        self.check_switches(self.dtype, family_of(first))
         return self
 
     def classes(self) -> dict[Task, ImageClass]:
