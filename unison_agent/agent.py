@@ -14,6 +14,7 @@ from unison_agent.functions import FunctionCalling
 from unison_agent.media import MediaSet, MediaSource
 from unison_agent.opening import LazyPlanner, load_understanding, open_planner, open_tools
 from unison_agent.packs import load_pack
+from unison_agent.pipelines.budget import LoadedModels, MemoryBudget
 from unison_agent.planned import Planned
 from unison_agent.planning.planner import ask_if_unsure, make_request
 from unison_agent.progress import Progress, ProgressEvent, silent
@@ -48,6 +49,7 @@ class Unison(FunctionCalling):
         load: Loads what the planner needs; called before each planning, and tells how far it is.
         progress: Listens where a call names no listener of its own.
         artifacts: Where what is made is kept for later calls; a store of its own when left out.
+        memory: What the tools' pipelines are counted in.
     """
 
     def __init__(
@@ -58,8 +60,10 @@ class Unison(FunctionCalling):
         load: Callable[[Progress], object] | None = None,
         progress: Progress = silent,
         artifacts: ArtifactStore | None = None,
+        memory: MemoryBudget | None = None,
     ) -> None:
         super().__init__(artifacts)
+        self._memory = memory or MemoryBudget()
         self._planner = planner
         self._router = router
         self._load = load
@@ -74,6 +78,7 @@ class Unison(FunctionCalling):
         planner: "OutlinesModel | None" = None,
         connector: str | Path | None = None,
         device: str | None = None,
+        memory_budget_gb: float | None = None,
         progress: Progress = silent,
     ) -> Self:
         """Return the agent of a profile. Its models are fetched and loaded when they are first needed.
@@ -85,6 +90,9 @@ class Unison(FunctionCalling):
                 ``outlines.from_openai`` returns; its plans have no confidence.
             connector: A file that you trained, in place of the profile's connector.
             device: Where all but nano's understanding model runs, e.g. ``"cpu"``; CUDA when there is one.
+            memory_budget_gb: What the weights of all loaded pipelines may take, 10^9 bytes each; the one not
+                used for longest is released when they would take more. By default
+                ``UNISON_AGENT_MEMORY_BUDGET_GB``, else what the tool pack says, else no limit.
             progress: Listens where a call names no listener of its own.
 
         Raises:
@@ -92,26 +100,35 @@ class Unison(FunctionCalling):
             PackError: The tool pack is wrong.
             ToolError: Two of the tools have the same name, or the profile's planner can call none.
             WeightsError: There is no file `connector`.
+            MachineError: The memory budget is no number above 0.
             MissingDependencyError: `planner` was given, and outlines is not installed.
         """
         pack = load_pack(profile)
         load = partial(load_understanding, pack.understanding, device=device, tools=tools)
         understanding = Lazy(load)
+        memory = MemoryBudget.of(memory_budget_gb, pack.memory_budget_gb)
         made = open_tools(
-            pack, understanding, device, None if connector is None else Path(connector)
+            pack, understanding, device, None if connector is None else Path(connector), memory
         )
         router = Router(made, custom=tools, profile=pack.profile)
         if planner is not None:
             from unison_agent.planning.outlines_writer import OutlinesPlanner
 
-            return cls(OutlinesPlanner(planner, tools), router, progress=progress)
+            own = OutlinesPlanner(planner, tools)
+            return cls(own, router, progress=progress, memory=memory)
         planning = open_planner(pack.understanding, understanding, tools)
-        return cls(LazyPlanner(planning), router, load=planning, progress=progress)
+        planner_ = LazyPlanner(planning)
+        return cls(planner_, router, load=planning, progress=progress, memory=memory)
 
     @property
     def profile(self) -> str:
         """The name of the profile."""
         return self._router.profile
+
+    @property
+    def loaded(self) -> tuple[LoadedModels, ...]:
+        """The pipelines that are loaded and what their weights take, the one not used for longest first."""
+        return self._memory.loaded
 
     def _specs(self) -> tuple[ToolSpec, ...]:
         return self._router.tools

@@ -8,7 +8,7 @@ from unison_agent.conversation import CHAT_HEAD, Heads, chat_head
 from unison_agent.custom.tool import CustomTool, check_names
 from unison_agent.errors import ToolError, WeightsError
 from unison_agent.hub_files import only_file, repo_folder
-from unison_agent.pipelines import ImagePipelineStore, PipelineStore
+from unison_agent.pipelines import ImagePipelineStore, MemoryBudget, PipelineStore
 from unison_agent.planning.instructions import BY_GRAMMAR, instructions
 from unison_agent.planning.planner import Calibration, Planner, Writer
 from unison_agent.planning.signal_planner import SignalPlanner, SignalVocabulary
@@ -179,6 +179,7 @@ def open_tools(
     understanding: "Lazy[UnderstandingModel]",
     device: str | None,
     connector: Path | None,
+    budget: MemoryBudget | None = None,
 ) -> tuple[Tool, ...]:
     """Return the tools of a pack; each loads what it needs when it first runs.
 
@@ -187,6 +188,7 @@ def open_tools(
         understanding: Answers, and reads for the connectors.
         device: Where pipelines run; CUDA when there is one by default.
         connector: A file in place of the pack's connectors.
+        budget: What all pipelines may weigh; no limit by default.
 
     Raises:
         WeightsError: There is no file `connector`.
@@ -194,8 +196,9 @@ def open_tools(
     if connector is not None and (connector.suffix not in _KINDS or not connector.is_file()):
         msg = f"There is no connector at {connector}; expected a file that ends in {' or '.join(_KINDS)}."
         raise WeightsError(msg, hint="Name the file that training wrote.")
-    pipelines = PipelineStore(device=device)
-    image_pipelines = ImagePipelineStore(device=device)
+    budget = budget or MemoryBudget()
+    pipelines = PipelineStore(device=device, budget=budget)
+    image_pipelines = ImagePipelineStore(device=device, budget=budget)
     shipped = weights_folder(pack.understanding)
     tools: list[Tool] = []
     for spec in pack.tools:

@@ -5,6 +5,7 @@ picture, an error in the middle of a run, or nothing at all for its price.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -55,7 +56,7 @@ class MemorySpec(Wire):
     def conflicts(self) -> Iterator[Conflict]:
         """Yield what is set here and does not go together."""
         weights = [key for key in ("storage_dtype", "quantization", "gguf") if getattr(self, key)]
-        for first, second in zip(weights, weights[1:], strict=False):
+        for first, second in pairwise(weights):
             yield ("memory", first), ("memory", second), "both decide how the denoiser is stored"
         if self.offload and self.device_map:
             why = "both decide where the models lie"

@@ -1,5 +1,6 @@
 """Pipelines of diffusers: loaded once, checked, and lent to one run at a time."""
 
+from unison_agent.pipelines.budget import LoadedModels, MemoryBudget
 from unison_agent.pipelines.image import LoadedImagePipeline
 from unison_agent.pipelines.image_store import ImagePipelineStore
 from unison_agent.pipelines.store import NANO_FOLDER, PipelineStore, source_name, verified
@@ -9,7 +10,9 @@ __all__ = [
     "NANO_FOLDER",
     "ImagePipelineStore",
     "LoadedImagePipeline",
+    "LoadedModels",
     "LoadedPipeline",
+    "MemoryBudget",
     "PipelineStore",
     "VaceFrames",
     "VacePipe",

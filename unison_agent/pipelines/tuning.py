@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from unison_agent.file_specs import Dtype, Files
-    from unison_agent.speed_specs import CacheSpec, DistilledLora, MemorySpec, SpeedSpec, Switches
+    from unison_agent.speed_specs import CacheSpec, DistilledLora, SpeedSpec, Switches
 
 # Of TaylorSeer: diffusers' own patterns match no layer of these transformers.
 _LAYERS = [
@@ -46,6 +46,11 @@ class Tunable(Protocol):
     """The part of a diffusers pipeline that switches need."""
 
     vae: _Vae
+
+    @property
+    def config(self) -> "Mapping[str, object]":
+        """Its own settings by name."""
+        ...
 
     @property
     def components(self) -> "Mapping[str, object]":

@@ -4,6 +4,7 @@ It does not know plans or other tools.
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -84,8 +85,10 @@ class ImageTool:
                 ready = followed(call, granted, media, self._controls, progress)
                 self._used |= preprocess_files(self._controls.hashes if ready.notes else {})
 
+        lent = ExitStack()  # until the adapter is done
+
         def load(listener: Progress) -> LoadedImagePipeline:
-            return self._pipelines.get(self._models, kind, control, listener)
+            return lent.enter_context(self._pipelines.lend(self._models, kind, control, listener))
 
         def find(frames: "Sequence[Picture]", target: str, /) -> ClipMasks:
             found = self._masks.find(
@@ -95,7 +98,8 @@ class ImageTool:
             return found
 
         adapter = DiffusersImageAdapter(kind, load, find)
-        output = adapter.run(cast("TaskCall", call), granted, ready.media, None, progress)
+        with lent:
+            output = adapter.run(cast("TaskCall", call), granted, ready.media, None, progress)
         notes = (*notes, *ready.notes, *output.notes)
         domain = self.spec.domain
         if domain and isinstance(call, TextToImage) and not domain.knows(call.prompt):
