@@ -140,7 +140,7 @@ def _grant(
             "guidance_scale",
             call.guidance_scale,
             cast("float", defaults.guidance_scale),
-            limits.guidance_scale if lora is None else (lora.guidance_scale,) * 2,
+            limits.guidance_scale if lora is None else (lora.guidance_scale, lora.guidance_scale),
             "guidance_range",
             why=made_for,
         ),

@@ -4,6 +4,7 @@ Loading, `tune` and `place` follow each other: a LoRA is merged before weights a
 """
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -119,10 +120,9 @@ def load_arguments(
             PipelineQuantizationConfig,  # pyright: ignore[reportPrivateImportUsage]
             TorchAoConfig,  # pyright: ignore[reportPrivateImportUsage]
         )
-        from torchao import quantization  # pyright: ignore[reportMissingImports]
 
         kinds = {"int8": "Int8WeightOnlyConfig", "float8": "Float8WeightOnlyConfig"}
-        kind = getattr(cast("object", quantization), kinds[memory.quantization])
+        kind = getattr(import_module("torchao.quantization"), kinds[memory.quantization])
         arguments["quantization_config"] = PipelineQuantizationConfig(
             quant_mapping={"transformer": TorchAoConfig(kind()), "unet": TorchAoConfig(kind())}
         )
