@@ -35,16 +35,20 @@ class Cost(Wire):
     Attributes:
         tool: Name of the tool in its pack.
         machine: What it ran on, as `machine_name` says it.
+        task: What was measured; others of the tool cost the same for as many pixels. Empty for a row of all.
+        switches: What the pipeline was switched to, as `Switches.switched` says it.
         width: Pixels.
         height: Pixels.
         num_frames: 1 for an image, 0 for an answer.
         step_seconds: Of one denoising step with guidance; 0 for an answer.
         other_seconds: All else: reading the prompt, decoding, saving; the whole of an answer.
-        peak_gib: Most memory that the process held, models included.
+        peak_gib: Most memory that the process held, models included; on a GPU most of its memory.
     """
 
     tool: str
     machine: str
+    task: str = ""
+    switches: str = ""
     width: int = 0
     height: int = 0
     num_frames: int = 0
@@ -142,13 +146,16 @@ def forecast(
     """
     table = shipped_costs() if costs is None else costs
     here = machine_name() if machine is None else machine
-    serving = {task: spec.name for spec in specs for task in spec.tasks}
+    serving = {task: spec for spec in specs for task in spec.tasks}
     steps: list[StepForecast] = []
     for call, one in zip(plan.steps, granted, strict=True):
         if one is None or isinstance(call, CustomCall):
             steps.append(StepForecast(_name(call), one))
             continue
-        of_tool = [cost for cost in table if cost.tool == serving[call.task]]
+        spec = serving[call.task]
+        of_tool = [
+            cost for cost in table if (cost.tool, cost.switches) == (spec.name, spec.switched)
+        ]
         same = [cost for cost in of_tool if cost.machine == here]
         known = same or [cost for cost in of_tool if cost.machine == of_tool[0].machine]
         steps.append(_step(call.task, one, known))

@@ -247,6 +247,12 @@ class ToolSpec(Wire):
         return None if switches is None else switches.speed.distilled
 
     @property
+    def switched(self) -> str:
+        """What its pipeline is switched to, in words; see `Switches.switched`."""
+        switches = self.pipeline or self.image_pipeline
+        return "" if switches is None else switches.switched
+
+    @property
     def usual(self) -> Defaults:
         """What is done where nothing is stated: the defaults, or what a distilled LoRA puts in their place."""
         lora = self.distilled

@@ -6,7 +6,7 @@ picture, an error in the middle of a run, or nothing at all for its price.
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import Field
 
@@ -173,6 +173,12 @@ class Switches(Wire):
     memory: MemorySpec = MemorySpec()
     speed: SpeedSpec = SpeedSpec()
 
+    @property
+    def switched(self) -> str:
+        """What is not as it is by default, in words: ``"offload=leaf use_stream=True"``; empty when all is."""
+        tables = (table.model_dump(exclude_defaults=True) for table in (self.memory, self.speed))
+        return " ".join(_words(values) for values in tables if values)
+
     def check_switches(self, dtype: Dtype, family: TunedFamily) -> None:
         """Check that the switches go together, with the dtype, and with the models.
 
@@ -212,3 +218,14 @@ class Switches(Wire):
             if speed.distilled and getattr(memory, key):
                 why = "a LoRA cannot be merged into quantized weights"
                 yield lora, ("memory", key), why
+
+
+def _words(values: dict[str, object], above: str = "") -> str:
+    parts: list[str] = []
+    for key, value in values.items():
+        name = f"{above}{key}"
+        if isinstance(value, dict):
+            parts.append(_words(cast("dict[str, object]", value), f"{name}."))
+        else:
+            parts.append(f"{name}={value}")
+    return " ".join(parts)
