@@ -282,3 +282,14 @@ def test_one_pipeline_serves_its_tasks_and_is_told_of(tmp_path: Path) -> None:
     assert only.name == "nano/pipeline"
     assert 0 < only.gigabytes < 0.01
     assert not only.in_use
+
+
+def test_an_agent_is_given_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MachineError, match="above 0 GB, got -1"):
+        Unison.from_pretrained("nano", memory_budget_gb=-1)
+    monkeypatch.setenv(ENVIRONMENT, "0.000001")
+    unison = Unison.from_pretrained("nano")
+    assert unison.loaded == ()
+    call = TASK_CALL.validate_python({"task": "text_to_image", "prompt": "a red star"})
+    with pytest.raises(MachineError, match=r"nano/pipeline takes .* the budget is 1e-06 GB"):
+        unison.run(Plan(request=Request(text="x"), steps=(call,)), MediaSet())

@@ -87,7 +87,11 @@ def computed(loaded: LoadedPipeline, **more: Any) -> tuple[Picture, int]:
     """Return a picture, and how often the first layer of the first block was really computed."""
     calls: list[None] = []
     layer = transformer(loaded).blocks[0].attn1.to_q
-    handle = layer.register_forward_pre_hook(lambda *_: calls.append(None))
+
+    def note(_module: object, _inputs: object) -> None:
+        calls.append(None)
+
+    handle = layer.register_forward_pre_hook(note)
     try:
         return drawn(loaded, **more), len(calls)
     finally:
@@ -273,7 +277,7 @@ def test_a_distilled_lora_is_merged(
 
 
 def test_loras_that_are_missing_or_of_something_else(saved: Path, tmp_path: Path) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 
     with pytest.raises(WeightsError, match="There is no file"):
         opened(saved, speed={"distilled": {"path": str(tmp_path), "file": FILE, "steps": 4}})
@@ -391,7 +395,10 @@ def test_balanced_goes_without_a_device_of_the_caller(tmp_path: Path) -> None:
 def test_what_lacks_a_package_names_the_command(
     package: str, switches: dict[str, object], command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(needs, "find_spec", lambda name: None if name == package else object())
+    def found(name: str) -> object | None:
+        return None if name == package else object()
+
+    monkeypatch.setattr(needs, "find_spec", found)
     with pytest.raises(MissingDependencyError, match=f"{package} is not installed") as caught:
         needs.check_machine(Switches.model_validate(switches), "cpu")
     assert command in str(caught.value)
@@ -399,11 +406,16 @@ def test_what_lacks_a_package_names_the_command(
 
 def test_compiling_needs_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     switches = Switches(speed=SpeedSpec(compile="blocks"))
-    monkeypatch.setattr(needs.shutil, "which", lambda name: None)
+
+    def which(_name: str) -> str | None:
+        return here
+
+    here: str | None = None
+    monkeypatch.setattr(needs.shutil, "which", which)
     with pytest.raises(MachineError, match=r"needs a C\+\+ compiler") as caught:
         needs.check_machine(switches, "cpu")
     assert "apt install g++" in str(caught.value)
-    monkeypatch.setattr(needs.shutil, "which", lambda name: name)
+    here = "/usr/bin/g++"
     needs.check_machine(switches, "cpu")
 
 

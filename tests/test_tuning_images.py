@@ -80,7 +80,11 @@ def computed(loaded: LoadedImagePipeline) -> tuple[Picture, int]:
     calls: list[None] = []
     model = denoiser(loaded)
     blocks = getattr(model, "single_transformer_blocks", None) or model.transformer_blocks
-    handle = blocks[-1].attn.to_q.register_forward_pre_hook(lambda *_: calls.append(None))
+
+    def note(_module: object, _inputs: object) -> None:
+        calls.append(None)
+
+    handle = blocks[-1].attn.to_q.register_forward_pre_hook(note)
     try:
         return drawn(loaded), len(calls)
     finally:
