@@ -28,6 +28,7 @@ from unison_agent.pipeline_specs import (
     parts_of,
     serves,
 )
+from unison_agent.speed_specs import DistilledLora
 from unison_agent.tasks import ControlType, Task, Wire
 
 __all__ = [
@@ -262,8 +263,29 @@ class ToolSpec(Wire):
                 )
         return self
 
+    @property
+    def distilled(self) -> DistilledLora | None:
+        """The LoRA whose steps and guidance are granted in place of all others."""
+        switches = self.pipeline or self.image_pipeline
+        return None if switches is None else switches.speed.distilled
+
+    @property
+    def switched(self) -> str:
+        """What its pipeline is switched to, in words; see `Switches.switched`."""
+        switches = self.pipeline or self.image_pipeline
+        return "" if switches is None else switches.switched
+
+    @property
+    def usual(self) -> Defaults:
+        """What is done where nothing is stated: the defaults, or what a distilled LoRA puts in their place."""
+        lora = self.distilled
+        if lora is None:
+            return self.defaults
+        own = {"steps": lora.steps, "guidance_scale": lora.guidance_scale}
+        return self.defaults.model_copy(update=own)
+
     def _defaults_within(self, limits: Limits) -> None:
-        given = self.defaults
+        given = self.usual
         area = (given.width or 0) * (given.height or 0)
         allowed = {
             "width": given.width in limits.widths(),
@@ -295,6 +317,9 @@ class Pack(Wire):
     description: str
     understanding: UnderstandingSpec
     tools: tuple[ToolSpec, ...] = Field(min_length=1)
+    memory_budget_gb: float | None = Field(
+        default=None, gt=0, description="Of all loaded pipelines together, 10^9 bytes each."
+    )
 
     @model_validator(mode="after")
     def _one_tool_a_task(self) -> Self:
