@@ -1,6 +1,7 @@
 """The switches of a pack on tiny pipelines of the real classes: each draws what the plain one draws, or nearly."""
 
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 
 from unison_agent.errors import MachineError, MissingDependencyError, WeightsError
 from unison_agent.pipelines import LoadedPipeline, MemoryBudget, PipelineStore, needs
-from unison_agent.pipelines.tuning import Tunable, load_arguments, place
+from unison_agent.pipelines.origin import switched_origin
+from unison_agent.pipelines.tunable import Tunable
+from unison_agent.pipelines.tuning import load_arguments, place
 from unison_agent.specs import PipelineSpec
-from unison_agent.speed_specs import GgufSpec, MemorySpec, SpeedSpec, Switches
+from unison_agent.speed_specs import DistilledLora, GgufSpec, MemorySpec, SpeedSpec, Switches
 from unison_agent.testing import tiny_conditioning, tiny_wan_vace
 
 STEPS = 12
@@ -285,6 +288,18 @@ def test_loras_that_are_missing_or_of_something_else(saved: Path, tmp_path: Path
                "transformer.blocks.0.attn1.to_q.lora_B.weight": torch.zeros(9, 4)}, tmp_path / FILE)  # fmt: skip
     with pytest.raises(WeightsError, match="could not be merged"):
         opened(saved, speed={"distilled": {"path": str(tmp_path), "file": FILE, "steps": 4}})
+    pins = [{"file": FILE, "sha256": "0" * 64}]
+    pinned = {"path": str(tmp_path), "file": FILE, "steps": 4, "pins": pins}
+    with pytest.raises(WeightsError, match="the tool pack states 0000"):
+        opened(saved, speed={"distilled": pinned})
+
+
+def test_the_files_that_switches_name_are_recorded(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"LoRA")
+    lora = DistilledLora(path=str(tmp_path), file=FILE, steps=4)
+    found = switched_origin(Switches(speed=SpeedSpec(distilled=lora)))
+    assert found == {f"distilled/{FILE}": (sha256(b"LoRA").hexdigest(), None)}
+    assert switched_origin(Switches()) == {}
 
 
 @pytest.mark.parametrize(("kind", "at_most"), [("int8", 0.01), ("float8", 0.02)])

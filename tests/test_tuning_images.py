@@ -5,14 +5,28 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
-from unison_agent.pipeline_specs import ControlNetSpec, ImageClass, ImagePipelineSpec
-from unison_agent.pipelines import ImagePipelineStore, LoadedImagePipeline, MemoryBudget
+from unison_agent.pipeline_specs import (
+    ClipPipelineSpec,
+    ControlNetSpec,
+    ImageClass,
+    ImagePipelineSpec,
+)
+from unison_agent.pipelines import (
+    ClipPipelineStore,
+    ImagePipelineStore,
+    LoadedImagePipeline,
+    MemoryBudget,
+)
+from unison_agent.testing_clips import save_tiny_ltx
 from unison_agent.testing_images import (
     save_tiny_flux,
+    save_tiny_ip_adapter,
     save_tiny_qwen_image,
     save_tiny_sdxl,
     save_tiny_sdxl_controlnet,
@@ -31,6 +45,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         "StableDiffusionXLPipeline": save_tiny_sdxl(root / "sdxl"),
         "net": save_tiny_sdxl_controlnet(root / "net"),
+        "adapter": save_tiny_ip_adapter(root / "adapter"),
+        "LTXPipeline": save_tiny_ltx(root / "ltx"),
         "FluxPipeline": save_tiny_flux(root / "flux"),
         "QwenImagePipeline": _of_two_blocks(save_tiny_qwen_image(root / "qwen")),
     }
@@ -159,3 +175,86 @@ def test_models_of_images_are_released_too(folders: dict[str, Path]) -> None:
         for spec, kind in zip(specs, kinds, strict=True):
             assert store.get(spec, kind).kind == kind
             assert [one.name for one in budget.loaded] == [spec.path]
+
+
+def with_references(folders: dict[str, Path], **switches: object) -> ImagePipelineSpec:
+    adapter = {
+        "path": str(folders["adapter"]),
+        "subfolder": "sdxl_models",
+        "file": "ip-adapter_sdxl.safetensors",
+        "image_encoder": "sdxl_models/image_encoder",
+    }
+    return spec_of(
+        folders["StableDiffusionXLPipeline"],
+        "StableDiffusionXLPipeline",
+        image_reference_generation="StableDiffusionXLPipeline",
+        ip_adapter=adapter,
+        **switches,
+    )
+
+
+def seen(spec: ImagePipelineSpec, budget: MemoryBudget | None = None) -> tuple[Picture, Picture]:
+    """Return pictures without and with a reference, of one checkpoint, the first made once more between."""
+    store = ImagePipelineStore(device="cpu", budget=budget)
+    plain = store.get(spec, "StableDiffusionXLPipeline")
+    picture = drawn(plain)
+    seeing = store.get(spec, "StableDiffusionXLPipeline", spec.ip_adapter)
+    pipe = cast("Callable[..., Any]", seeing.pipe)
+    made = pipe(
+        prompt="a red star", width=32, height=32, num_inference_steps=STEPS, output_type="np",
+        generator=torch.Generator().manual_seed(0), guidance_scale=3.0,
+        ip_adapter_image=[[PIL.Image.new("RGB", (32, 32), (200, 30, 30))]],
+    )  # fmt: skip
+    assert np.array_equal(drawn(plain), picture)
+    return picture, cast("Picture", made.images)
+
+
+@pytest.mark.parametrize("offload", ["block", "leaf"])
+def test_an_ip_adapter_goes_with_weights_in_main_memory(
+    folders: dict[str, Path], offload: str
+) -> None:
+    for one, other in zip(
+        seen(with_references(folders)),
+        seen(with_references(folders, memory={"offload": offload})),
+        strict=True,
+    ):
+        assert np.allclose(one, other, atol=1e-5)
+
+
+def test_an_ip_adapter_is_counted_with_its_checkpoint(folders: dict[str, Path]) -> None:
+    spec, budget = with_references(folders), MemoryBudget()
+    ImagePipelineStore(device="cpu", budget=budget).get(spec, "StableDiffusionXLPipeline")
+    (small,) = budget.loaded
+    picture, with_reference = seen(spec, budget)
+    assert not np.array_equal(picture, with_reference)
+    assert budget.loaded[-1].gigabytes > small.gigabytes
+
+
+@pytest.mark.parametrize("key", ["storage_dtype", "quantization"])
+def test_an_ip_adapter_does_not_go_with_weights_stored_otherwise(
+    folders: dict[str, Path], key: str
+) -> None:
+    value = {"storage_dtype": "float8_e4m3fn", "quantization": "float8"}[key]
+    with pytest.raises(ValidationError, match=f"memory.{key} and ip_adapter do not go together"):
+        with_references(folders, memory={key: value})
+
+
+def test_clips_share_the_budget_of_images(folders: dict[str, Path]) -> None:
+    images = spec_of(folders["StableDiffusionXLPipeline"], "StableDiffusionXLPipeline")
+    clips = ClipPipelineSpec(path=str(folders["LTXPipeline"]), text_to_video="LTXPipeline")
+    every = MemoryBudget()
+    ImagePipelineStore(device="cpu", budget=every).get(images, "StableDiffusionXLPipeline")
+    ClipPipelineStore(device="cpu", budget=every).get(clips, "LTXPipeline")
+    budget = MemoryBudget(max(one.gigabytes for one in every.loaded) * 1.01)
+    ImagePipelineStore(device="cpu", budget=budget).get(images, "StableDiffusionXLPipeline")
+    with ClipPipelineStore(device="cpu", budget=budget).lend(clips, "LTXPipeline"):
+        (only,) = budget.loaded
+        assert only.name == clips.path
+        assert only.in_use
+
+
+def test_switches_of_clips_are_no_keys() -> None:
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        ClipPipelineSpec.model_validate(
+            {"path": "x", "text_to_video": "LTXPipeline", "memory": {"offload": "leaf"}}
+        )

@@ -8,7 +8,7 @@ from unison_agent.pipeline_specs import ControlNetSpec, IpAdapterSpec
 from unison_agent.pipelines.checkpoints import CheckpointStore
 from unison_agent.pipelines.image import LoadedImagePipeline
 from unison_agent.pipelines.ip_adapter import check_files
-from unison_agent.pipelines.origin import origin
+from unison_agent.pipelines.origin import origin, switched_origin
 from unison_agent.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class ImagePipelineStore(CheckpointStore):
             check_files(addition)
         with self._lend(spec, kind, addition, progress) as (pipe, running):
             scale = addition.scale if isinstance(addition, ControlNetSpec) else 1.0
-            files = origin(spec, "pipeline")
+            files = origin(spec, "pipeline") | switched_origin(spec)
             match addition:
                 case ControlNetSpec():
                     files |= origin(addition, "controlnet")

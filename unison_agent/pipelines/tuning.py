@@ -195,9 +195,10 @@ def place_denoiser(pipe: Tunable, switches: "Switches", device: str) -> None:
         case "model":
             pipe.enable_model_cpu_offload(device=device)
         case "sequential":
+            import torch
             from accelerate import cpu_offload
 
-            cpu_offload(cast("torch.nn.Module", model), device)
+            cpu_offload(cast("torch.nn.Module", model), torch.device(device))
         case "block" | "leaf":
             model.enable_group_offload(**_groups(memory, device))
         case None:

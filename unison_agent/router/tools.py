@@ -19,6 +19,7 @@ from unison_agent.conversation import CHAT_TEMPLATE_SHA256, READ_TEMPLATE_SHA256
 from unison_agent.errors import RequestError
 from unison_agent.media import MediaSet, Medium
 from unison_agent.pipelines import LoadedPipeline, PipelineStore
+from unison_agent.pipelines.origin import switched_origin
 from unison_agent.preprocess.controls import ControlMaker
 from unison_agent.preprocess.masks import MaskMaker
 from unison_agent.preprocess.target import ClipMasks
@@ -217,6 +218,8 @@ class GenerationTool:
             files = _weight_files(pipeline.hashes, "pipeline/")
             self._used |= files
             self._sources |= dict.fromkeys(files, pipeline.source)
+            for name, (digest, source) in switched_origin(spec).items():
+                self._used[name], self._sources[name] = digest, source
             conditioning = self._condition(call, media, pipeline, progress)
             adapter = WanVaceAdapter(pipeline, find)
             output = adapter.run(cast("TaskCall", call), granted, media, conditioning, progress)
