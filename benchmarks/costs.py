@@ -1,6 +1,7 @@
 """Measure what each size costs and write the table that dry runs read: ``python benchmarks/costs.py``.
 
 Each size runs in a process of its own, so that its peak memory is its own. Rows of other machines stay.
+`switch_costs.py` beside it does the same for the switches of a pipeline.
 """
 
 import argparse
@@ -78,8 +79,12 @@ def main() -> None:
         rows.append(Cost.model_validate_json(done.stdout.splitlines()[-1]))
         print(rows[-1], flush=True)
     measured = {(row.tool, row.machine) for row in rows}
-    kept = [cost for cost in shipped_costs() if (cost.tool, cost.machine) not in measured]
-    values = [cost.model_dump() for cost in (*kept, *rows)]
+    kept = [
+        cost
+        for cost in shipped_costs()
+        if cost.switches or (cost.tool, cost.machine) not in measured
+    ]
+    values = [cost.model_dump(exclude_defaults=True) for cost in (*kept, *rows)]
     TABLE.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 

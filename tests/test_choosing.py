@@ -196,7 +196,7 @@ def echo_router(*others: str, profile: str = "nano") -> tuple[Router, EchoAdapte
 
 
 def test_that_no_pack_can_do_it_is_one_error_with_the_reason_of_each() -> None:
-    router, adapter = echo_router("flux-kontext", "sdxl")
+    router, adapter = echo_router("flux-kontext", "ltx-video")
     two = call("image_reference_generation", references=["image_1", "image_2"])
     media = MediaSet.of([np.zeros((64, 64, 3), np.uint8)] * 2)
     with pytest.raises(NegotiationError) as caught:
@@ -204,7 +204,7 @@ def test_that_no_pack_can_do_it_is_one_error_with_the_reason_of_each() -> None:
     said = str(caught.value)
     assert "nano-video: 2 references were given, nano-video takes at most 1;" in said
     assert "flux-kontext: 2 references were given" in said
-    assert "sdxl: it serves no image_reference_generation." in said
+    assert "ltx-video: it serves no image_reference_generation." in said
     assert not adapter.calls  # not even the step before
     images = Router([AdapterTool(SDXL, adapter)], also={"flux": [AdapterTool(FLUX, adapter)]})
     with pytest.raises(RequestError, match=r"No pack serves text_to_video: custom serves image_.*flux serves"):  # fmt: skip

@@ -213,3 +213,25 @@ def test_an_install_without_the_models_extra(tmp_path: Path) -> None:
     assert "torch" in found["packages"]["words"]
     assert found["packages"]["fix"] == "pip install 'unison-agent[models]'"
     assert found["video files"]["state"] == "ok"
+
+
+def test_switches_that_cannot_work_here_name_what_mends_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.version, "cuda", None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    text = (ROOT / "tools" / "nano.toml").read_text(encoding="utf-8")
+    for table, state in (('offload = "model"', "gap"), ("vae_slicing = true", "ok")):
+        memory = f"[tools.pipeline.memory]\n{table}\n[tools.connector]"
+        (tmp_path / "mine.toml").write_text(
+            text.replace("[tools.connector]", memory), encoding="utf-8"
+        )
+        found = findings(invoke("--profile", str(tmp_path / "mine.toml"), "--json"))["switches"]
+        assert found["state"] == state
+        if state == "gap":
+            assert found["words"].startswith("memory.offload = 'model' needs a CUDA device")
+            assert found["fix"].startswith("pip install --force-reinstall torch")
+        else:
+            assert found["words"] == "nano-video: vae_slicing=True"

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from unison_agent import Image, ImageHandle, MediaSet, Plan, Request, Unison, custom_tool
 from unison_agent.errors import MissingInputError, NegotiationError
 from unison_agent.forecast import Cost, forecast, machine_name, shipped_costs
+from unison_agent.speed_specs import CacheSpec, MemorySpec, SpeedSpec, Switches
 from unison_agent.tasks import TASK_CALL, Call, CustomCall, GrantedTask
 
 HERE = "2 CPU cores"
@@ -121,3 +122,28 @@ def test_the_table_that_ships_knows_nano(unison: Unison) -> None:
     known = {cost.tool for cost in shipped_costs()}
     assert known == {spec.name for spec in unison.tools()}
     assert machine_name()
+
+
+def test_a_row_of_other_switches_says_nothing(unison: Unison) -> None:
+    calls = plan(PICTURE)
+    grants = granted(unison, calls)
+    (spec,) = (tool for tool in unison.tools() if tool.name == "nano-video")
+    assert spec.pipeline is not None
+    assert spec.switched == ""
+    other = spec.pipeline.model_copy(
+        update={"memory": MemorySpec(offload="leaf", use_stream=True, vae_tiling=True)}
+    )
+    switched = spec.model_copy(update={"pipeline": other})
+    assert switched.switched == "vae_tiling=True offload=leaf use_stream=True"
+    words = {switched.name: switched.switched}
+    assert forecast(calls, grants, switches=words, machine=HERE, costs=TABLE).seconds is None
+    row = TABLE[0].model_copy(update={"switches": switched.switched, "step_seconds": 1.0})
+    (step,) = forecast(calls, grants, switches=words, machine=HERE, costs=(*TABLE, row)).steps
+    assert step.seconds == pytest.approx(10.2)
+
+
+def test_switches_in_words() -> None:
+    cache = CacheSpec(method="taylorseer", scope="model")
+    assert Switches(speed=SpeedSpec(cache=cache)).switched == (
+        "cache.method=taylorseer cache.scope=model"
+    )

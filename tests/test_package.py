@@ -29,6 +29,7 @@ PUBLIC = [
     "Granted",
     "Image",
     "ImageHandle",
+    "MachineError",
     "MediaError",
     "MediaHandle",
     "MediaLimitError",

@@ -162,7 +162,7 @@ def test_generating_tool_needs_limits() -> None:
 
 
 def test_several_mistakes_are_counted() -> None:
-    error, _ = broken("refuse_side_above = 16384\nnum_frames", "refuse = 1\nframes")
+    error, _ = broken("refuse_side_above = 16384\nnum_frames", "refuse = 1\nframe_count")
     assert "(1 more after this one)" in error.message
 
 

@@ -39,6 +39,7 @@ class RangedValue:
         default: What is granted then.
         pair: The least and the most, both allowed.
         rule: The rule of a change.
+        why: What asks for one value, where the range is no more than that.
     """
 
     field: str
@@ -46,6 +47,7 @@ class RangedValue:
     default: float
     pair: tuple[float, float]
     rule: Rule
+    why: str | None = None
 
     @property
     def granted(self) -> float:
@@ -57,6 +59,8 @@ class RangedValue:
         """Yield what was asked and is not granted."""
         if self.asked is not None and self.asked != self.granted:
             reason = f"{self.field} is {self.pair[0]:g} to {self.pair[1]:g}"
+            if self.why is not None:
+                reason = f"{self.why} {self.field} {self.granted:g}"
             yield _change(self.field, self.asked, self.granted, self.rule, reason)
 
 

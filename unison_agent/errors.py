@@ -16,6 +16,7 @@
     ├── WeightsError                weights are missing, damaged or of the wrong kind
     │   ├── DownloadError             they could not be fetched
     │   └── ConnectorMismatchError    a connector was trained for another model, layer or template
+    ├── MachineError                this machine lacks what a tool pack, or a budget, asks for
     ├── PlanningError               the understanding model's text is no plan
     ├── GenerationError             a pipeline failed, or its output is not what was granted
     ├── OutputError                 a result could not be written or read back
@@ -169,6 +170,10 @@ class DownloadError(WeightsError):
 
 class ConnectorMismatchError(WeightsError):
     """A connector was trained for another model, layer or template."""
+
+
+class MachineError(UnisonError):
+    """This machine lacks what a tool pack asks for, or its models take more than they may."""
 
 
 class PlanningError(UnisonError):

@@ -6,10 +6,11 @@ number of pixels of all frames; above the largest in proportion, below the small
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import TypeAdapter
 
@@ -35,16 +36,20 @@ class Cost(Wire):
     Attributes:
         tool: Name of the tool in its pack.
         machine: What it ran on, as `machine_name` says it.
+        task: What was measured; others of the tool cost the same for as many pixels. Empty for a row of all.
+        switches: What the pipeline was switched to, as `Switches.switched` says it.
         width: Pixels.
         height: Pixels.
         num_frames: 1 for an image, 0 for an answer.
         step_seconds: Of one denoising step with guidance; 0 for an answer.
         other_seconds: All else: reading the prompt, decoding, saving; the whole of an answer.
-        peak_gib: Most memory that the process held, models included.
+        peak_gib: Most memory that the process held, models included; on a GPU most of its memory.
     """
 
     tool: str
     machine: str
+    task: str = ""
+    switches: str = ""
     width: int = 0
     height: int = 0
     num_frames: int = 0
@@ -129,6 +134,7 @@ def forecast(
     plan: Plan,
     granted: Sequence[GrantedTask | None],
     *,
+    switches: Mapping[str, str] = MappingProxyType({}),
     machine: str | None = None,
     costs: Sequence[Cost] | None = None,
 ) -> Forecast:
@@ -137,6 +143,7 @@ def forecast(
     Args:
         plan: What is to be done.
         granted: What each of its steps would be granted.
+        switches: What the pipelines of tools are switched to, by the tool's name; see `ToolSpec.switched`.
         machine: As `machine_name` says it; this one when left out.
         costs: The table; the one that ships when left out.
     """
@@ -147,7 +154,7 @@ def forecast(
         if one is None or isinstance(call, CustomCall):
             steps.append(StepForecast(_name(call), one))
             continue
-        of_tool = [cost for cost in table if cost.tool == one.tool]
+        of_tool = _measured(table, one.tool, switches.get(one.tool, ""))
         same = [cost for cost in of_tool if cost.machine == here]
         known = same or [cost for cost in of_tool if cost.machine == of_tool[0].machine]
         steps.append(_step(call.task, one, known))
@@ -155,19 +162,28 @@ def forecast(
 
 
 def seconds_here(
-    granted: GrantedTask, *, machine: str | None = None, costs: Sequence[Cost] | None = None
+    granted: GrantedTask,
+    *,
+    switches: str = "",
+    machine: str | None = None,
+    costs: Sequence[Cost] | None = None,
 ) -> float | None:
     """Return how long it takes on a machine; None where its tool was not measured on one like it.
 
     Args:
         granted: What would be done.
+        switches: What the pipeline of its tool is switched to; see `ToolSpec.switched`.
         machine: As `machine_name` says it; this one when left out.
         costs: The table; the one that ships when left out.
     """
     table = shipped_costs() if costs is None else costs
-    of_tool = [cost for cost in table if cost.tool == granted.tool]
+    of_tool = _measured(table, granted.tool, switches)
     here = machine or machine_name() if of_tool else ""
     return _step("", granted, [cost for cost in of_tool if cost.machine == here]).seconds
+
+
+def _measured(table: Sequence[Cost], tool: str, switches: str) -> list[Cost]:
+    return [cost for cost in table if (cost.tool, cost.switches) == (tool, switches)]
 
 
 def _name(call: Call) -> str:

@@ -127,7 +127,8 @@ def _respect(mode: Mode, tool: ToolSpec, adjustments: tuple[Adjustment, ...]) ->
 def _grant(
     call: Generation, tool: ToolSpec, basis: Basis | None, default_seed: int
 ) -> GrantedImage | GrantedVideo:
-    limits, defaults = cast("Limits", tool.limits), tool.defaults
+    limits, defaults, lora = cast("Limits", tool.limits), tool.usual, tool.distilled
+    made_for = None if lora is None else f"{lora.file} is made for"
     default_size = (cast("int", defaults.width), cast("int", defaults.height))
     like = (basis.width, basis.height) if basis else default_size
     wish = SizeWish(
@@ -138,13 +139,21 @@ def _grant(
         like=like,
     )
     numbers = [
-        RangedValue("steps", call.steps, cast("int", defaults.steps), limits.steps, "steps_range"),
+        RangedValue(
+            "steps",
+            call.steps,
+            cast("int", defaults.steps),
+            limits.steps if lora is None else (lora.steps, lora.steps),
+            "steps_range",
+            why=made_for,
+        ),
         RangedValue(
             "guidance_scale",
             call.guidance_scale,
             cast("float", defaults.guidance_scale),
-            limits.guidance_scale,
+            limits.guidance_scale if lora is None else (lora.guidance_scale, lora.guidance_scale),
             "guidance_range",
+            why=made_for,
         ),
         RangedValue(
             "num_outputs",

@@ -1,25 +1,20 @@
-"""Opens what a pack names: the understanding model, the calibration, the tools; it knows no requests."""
+"""Opens what a pack names to understand and plan with: the model, its LoRA, the calibration; it knows no requests."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unison_agent.conversation import CHAT_HEAD, Heads, chat_head
 from unison_agent.custom.tool import CustomTool, check_names
-from unison_agent.errors import PackError, ToolError, WeightsError
+from unison_agent.errors import ToolError, WeightsError
 from unison_agent.file_hashes import check_pins
 from unison_agent.hub_files import hub_source, only_file, repo_folder
-from unison_agent.packs import load_pack
-from unison_agent.pipelines import ClipPipelineStore, ImagePipelineStore, PipelineStore
 from unison_agent.planning.instructions import BY_GRAMMAR, instructions
 from unison_agent.planning.planner import Calibration, Planner, Writer
 from unison_agent.planning.signal_planner import SignalPlanner, SignalVocabulary
 from unison_agent.progress import Progress
-from unison_agent.router import AnswerTool, ClipTool, GenerationTool, ImageTool, Lazy, Tool
-from unison_agent.specs import ConnectorSpec, Pack
-from unison_agent.tasks import Plan, Request, Wire
+from unison_agent.router import Lazy
+from unison_agent.tasks import Plan, Request
 from unison_agent.weights import cache_dir
 
 if TYPE_CHECKING:
@@ -29,7 +24,6 @@ if TYPE_CHECKING:
 _SHIPPED = Path(__file__).parent
 # Of a planning LoRA and its tokenizer, wherever in the repository they lie.
 _LORA_FILES = ("*adapter_config.json", "*adapter_model.safetensors", "*token*.json", "*vocab.json", "*merges.txt", "*.jinja")  # fmt: skip
-_KINDS = {".safetensors": "resampler", ".pth": "projector"}
 
 
 def weights_folder(spec: "UnderstandingSpec") -> Path:
@@ -179,141 +173,3 @@ class LazyPlanner:
     def plan_batch(self, requests: Sequence[Request]) -> list[Plan]:
         """Return the plans of several requests, in order."""
         return self._planner().plan_batch(requests)
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A profile and the packs that serve beside it; nothing is loaded yet.
-
-    Attributes:
-        pack: Of the profile.
-        understanding: The profile's model.
-        tools: The profile's tools.
-        also: The tools of the other packs by their names; one that is the profile's own is shared.
-    """
-
-    pack: Pack
-    understanding: "Lazy[UnderstandingModel]"
-    tools: tuple[Tool, ...]
-    also: Mapping[str, tuple[Tool, ...]]
-
-
-def open_packs(
-    profile: str | Path,
-    also: str | Path | Sequence[str | Path] = (),
-    *,
-    device: str | None = None,
-    connector: str | Path | None = None,
-    tools: Sequence[CustomTool] = (),
-) -> Opened:
-    """Open a profile and the packs that serve beside it.
-
-    Args:
-        profile: Its name, or the path of its pack.
-        also: Of the other packs; their pipelines and models are shared with the profile where they are the same.
-        device: Where models run; CUDA when there is one by default.
-        connector: A file in place of the profile's connectors.
-        tools: Custom tools that a planner without a LoRA is told of.
-
-    Raises:
-        PackError: A pack is wrong or unknown, or named twice.
-        WeightsError: There is no file `connector`.
-    """
-    pack, *others = map(load_pack, (profile, *((also,) if isinstance(also, str | Path) else also)))
-    names = [one.profile for one in (pack, *others)]
-    for name in names:
-        if names.count(name) > 1:
-            msg = f"two packs are named {name!r}."
-            raise PackError(msg, file=name, key="profile", hint="Name each pack once.")
-    own = Lazy(partial(load_understanding, pack.understanding, device=device, tools=tools))
-    models = {_key(pack.understanding): own}
-    stores = Stores(
-        PipelineStore(device=device),
-        ImagePipelineStore(device=device),
-        ClipPipelineStore(device=device),
-    )
-    made = open_tools(pack, own, stores, None if connector is None else Path(connector))
-    shared = {_key(pack.understanding, tool.spec): tool for tool in made}
-    opened: dict[str, tuple[Tool, ...]] = {}
-    for other in others:
-        spec = other.understanding
-        load = partial(load_understanding, spec, device=device)
-        model = models.setdefault(_key(spec), Lazy(load))
-        opened[other.profile] = tuple(
-            shared.setdefault(_key(spec, tool.spec), tool)
-            for tool in open_tools(other, model, stores)
-        )
-    return Opened(pack, own, made, opened)
-
-
-def _key(*specs: Wire) -> tuple[str, ...]:
-    return tuple(spec.model_dump_json() for spec in specs)
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """Where the pipelines of an agent are kept, whichever pack names them."""
-
-    pipelines: PipelineStore
-    image_pipelines: ImagePipelineStore
-    clip_pipelines: ClipPipelineStore
-
-
-def open_tools(
-    pack: Pack,
-    understanding: "Lazy[UnderstandingModel]",
-    stores: Stores,
-    connector: Path | None = None,
-) -> tuple[Tool, ...]:
-    """Return the tools of a pack; each loads what it needs when it first runs.
-
-    Args:
-        pack: Names them.
-        understanding: Answers, and reads for the connectors.
-        stores: Where its pipelines are kept.
-        connector: A file in place of the pack's connectors.
-
-    Raises:
-        WeightsError: There is no file `connector`.
-    """
-    if connector is not None and (connector.suffix not in _KINDS or not connector.is_file()):
-        msg = f"There is no connector at {connector}; expected a file that ends in {' or '.join(_KINDS)}."
-        raise WeightsError(msg, hint="Name the file that training wrote.")
-    pipelines, image_pipelines = stores.pipelines, stores.image_pipelines
-    clip_pipelines = stores.clip_pipelines
-    shipped = weights_folder(pack.understanding)
-    tools: list[Tool] = []
-    for spec in pack.tools:
-        match spec.adapter:
-            case "answer":
-                tools.append(AnswerTool(spec, understanding))
-            case "clips":
-                tools.append(ClipTool(spec, pipelines=clip_pipelines))
-            case "image":
-                tools.append(
-                    ImageTool(spec, pipelines=image_pipelines, understanding=understanding)
-                )
-            case "video":
-                folder = shipped
-                if connector is not None:
-                    folder = connector.parent
-                    own = spec.connector or ConnectorSpec(file="own", required=True)
-                    named = {
-                        "file": connector.name,
-                        "required": True,
-                        "kind": _KINDS[connector.suffix],
-                        "repo": None,
-                        "revision": None,
-                        "path": None,
-                    }
-                    own = own.model_copy(update=named)
-                    spec = spec.model_copy(update={"connector": own})
-                tools.append(
-                    GenerationTool(
-                        spec,
-                        pipelines=pipelines,
-                        understanding=understanding,
-                        weights_folder=folder,
-                    )
-                )
-    return tuple(tools)

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from unison_agent.model_specs import Dtype, Pin, Repo, wrong
+from unison_agent.file_specs import Dtype, Pin, Repo, wrong
+from unison_agent.speed_specs import Switches
 from unison_agent.tasks import ControlType, Task, Wire
 
 DrawingClass = Literal["StableDiffusionXLPipeline", "FluxPipeline", "QwenImagePipeline"]
@@ -92,7 +93,7 @@ Addition = ControlNetSpec | IpAdapterSpec
 """What a pipeline has beside the models of its checkpoint."""
 
 
-class ImagePipelineSpec(Checkpoint):
+class ImagePipelineSpec(Checkpoint, Switches):
     """A diffusers checkpoint of images, and the pipeline class that runs each task on it.
 
     All classes of one spec share its models. Tools with equal specs share them too.
@@ -126,6 +127,11 @@ class ImagePipelineSpec(Checkpoint):
         for index, kind in enumerate(kinds):
             if kind in kinds[:index]:
                 raise wrong(f"two of them follow {kind}", "controlnets", index, "control_type")
+        self.check_switches(self.dtype, family_of(first))
+        for key in ("storage_dtype", "quantization"):
+            if self.ip_adapter and getattr(self.memory, key):
+                msg = f"memory.{key} and ip_adapter do not go together: its loader brings all weights to one dtype"
+                raise wrong(msg, "memory", key)
         return self
 
     def classes(self) -> dict[Task, ImageClass]:

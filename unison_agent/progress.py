@@ -5,11 +5,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 Stage = Literal[
-    "download", "load", "plan", "encode", "denoise", "decode", "answer", "save", "evaluate", "tool"
+    "download",
+    "load",
+    "release",
+    "plan",
+    "encode",
+    "denoise",
+    "decode",
+    "answer",
+    "save",
+    "evaluate",
+    "tool",
 ]
 STAGE_WORDS: dict[Stage, str] = {
     "download": "downloading",
     "load": "loading",
+    "release": "releasing",
     "plan": "planning",
     "encode": "reading",
     "denoise": "generating",

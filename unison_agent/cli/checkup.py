@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from unison_agent.errors import DownloadError, UnisonError
 from unison_agent.opening import weights_folder
 from unison_agent.packs import Pack
 from unison_agent.pipelines import NANO_FOLDER, verified
+from unison_agent.pipelines.needs import lacks
 from unison_agent.specs import HasWeights, PipelineSpec
 from unison_agent.weights import cache_dir, fetch_base, verify_folder
 
@@ -70,6 +72,7 @@ def check_profile(pack: Pack) -> Checkup:
     """Look at everything that a profile needs; damage is a finding, never an error."""
     looks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
         ("packages", _packages),
+        ("switches", lambda: _switches(pack)),
         ("weights", lambda: _weights(pack)),
         ("memory", lambda: _memory(pack)),
         ("disk", lambda: _disk(pack)),
@@ -99,6 +102,21 @@ def _packages() -> Iterator[Finding]:
         yield Finding("packages", "note", words, f"{_INSTALL} --upgrade")
     else:
         yield Finding("packages", "ok", ", ".join(map(str, wanted)))
+
+
+def _switches(pack: Pack) -> Iterator[Finding]:
+    """Say what this machine lacks of what the pack's speed and memory ask for; nothing when they ask nothing."""
+    for tool in pack.tools:
+        spec = tool.pipeline or tool.image_pipeline
+        if spec is None or not spec.switched:
+            continue
+        missing = list(lacks(spec)) if find_spec("torch") is not None else []
+        for lack in missing:
+            _, run, command = (lack.hint or "").partition("Run: ")
+            words = lack.message if run else str(lack)
+            yield Finding("switches", "gap", words, command or None)
+        if not missing:
+            yield Finding("switches", "ok", f"{tool.name}: {spec.switched}")
 
 
 def _weights(pack: Pack) -> Iterator[Finding]:

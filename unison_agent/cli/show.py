@@ -119,7 +119,7 @@ def tools_table(tools: "Iterable[ToolSpec]") -> Table:
     """Return one row a tool: its tasks and what it can do."""
     table = _table("tool", "tasks", "can do", "by default")
     for tool in tools:
-        given = tool.defaults
+        given = tool.usual
         if tool.limits is None:
             can, default = "answer in words", f"at most {given.max_new_tokens} tokens"
         else:

@@ -1,5 +1,6 @@
 """Pipelines of diffusers: loaded once, checked, and lent to one run at a time."""
 
+from unison_agent.pipelines.budget import LoadedModels, MemoryBudget
 from unison_agent.pipelines.clips import ClipPipelineStore, LoadedClipPipeline
 from unison_agent.pipelines.image import LoadedImagePipeline
 from unison_agent.pipelines.image_store import ImagePipelineStore
@@ -12,7 +13,9 @@ __all__ = [
     "ImagePipelineStore",
     "LoadedClipPipeline",
     "LoadedImagePipeline",
+    "LoadedModels",
     "LoadedPipeline",
+    "MemoryBudget",
     "PipelineStore",
     "VaceFrames",
     "VacePipe",

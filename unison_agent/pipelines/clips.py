@@ -1,14 +1,15 @@
 """Pipelines of clips as the library uses them: what each class is called with, and where they are kept; it knows no calls."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol, Unpack, cast
 
 from unison_agent.errors import WeightsError
+from unison_agent.pipelines.checkpoints import CheckpointStore
 from unison_agent.pipelines.image import Guided, Pipe
-from unison_agent.pipelines.image_store import CheckpointStore
 from unison_agent.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -119,19 +120,34 @@ class ClipPipelineStore(CheckpointStore):
     ) -> LoadedClipPipeline:
         """Return a pipeline on the models of `spec`, loading them the first time.
 
+        A budget does not count who holds it: while it runs, `lend` it.
+
         Raises:
             WeightsError: Files are missing, pickled or do not belong together, or not to this class.
             DownloadError: The hub could not be reached.
+            MachineError: The models do not fit into the budget.
         """
-        models = self.models(spec)
-        pipe = cast("ClipPipe", models.pipe(kind, None, progress))
-        if kind == "LTXConditionPipeline":
-            if pipe.scheduler.config.get("use_dynamic_shifting"):
-                msg = f"{spec.place}: its scheduler shifts by size, which {kind} cannot run."
-                hint = "Bind LTXPipeline and LTXImageToVideoPipeline in the tool pack, or name LTX-Video 0.9.5 or later."
-                raise WeightsError(msg, hint=hint)
-            _expect_own_timesteps()
-        return LoadedClipPipeline(spec, kind, pipe, models.running)
+        with self.lend(spec, kind, progress) as loaded:
+            return loaded
+
+    @contextmanager
+    def lend(
+        self, spec: "ClipPipelineSpec", kind: "ClipClass", progress: Progress = silent
+    ) -> Generator[LoadedClipPipeline]:
+        """Lend a pipeline on the models of `spec`, which are not released meanwhile; see `get`."""
+        with self._lend(spec, kind, None, progress) as (lent, running):
+            pipe = cast("ClipPipe", lent)
+            if kind == "LTXConditionPipeline":
+                _check_scheduler(spec, pipe)
+                _expect_own_timesteps()
+            yield LoadedClipPipeline(spec, kind, pipe, running)
+
+
+def _check_scheduler(spec: "ClipPipelineSpec", pipe: ClipPipe) -> None:
+    if pipe.scheduler.config.get("use_dynamic_shifting"):
+        msg = f"{spec.place}: its scheduler shifts by size, which LTXConditionPipeline cannot run."
+        hint = "Bind LTXPipeline and LTXImageToVideoPipeline in the tool pack, or name LTX-Video 0.9.5 or later."
+        raise WeightsError(msg, hint=hint)
 
 
 class _TimestepsFilter(logging.Filter):

@@ -1,16 +1,19 @@
 """Pipelines from a verified folder or the hub, one object each; it knows no tasks and no media."""
 
 import json
-from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, cast
 
 from unison_agent.errors import DownloadError, MissingDependencyError, WeightsError
 from unison_agent.file_hashes import check_pins, weight_files
 from unison_agent.hub_files import cached_folder, hub_source
-from unison_agent.pipelines.loading import default_device, quiet
+from unison_agent.pipelines.budget import Admit, MemoryBudget
+from unison_agent.pipelines.loading import quiet
+from unison_agent.pipelines.needs import check_machine
+from unison_agent.pipelines.tunable import Tunable
+from unison_agent.pipelines.tuning import load_arguments, place, tune, weight_bytes
 from unison_agent.pipelines.vace import LoadedPipeline, adopt
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.weights import SUMS, verify_folder
@@ -28,48 +31,64 @@ class PipelineStore:
 
     Args:
         root: The folder that relative `folder` values of a pack start from.
-        device: Where pipelines run; CUDA when there is one, else the CPU.
+        device: Where pipelines run; by default where the pack says, else CUDA when there is one, else the CPU.
+        budget: What all pipelines may weigh, those of other stores included; no limit by default.
     """
 
-    def __init__(self, root: Path = NANO_FOLDER, *, device: str | None = None) -> None:
+    def __init__(
+        self,
+        root: Path = NANO_FOLDER,
+        *,
+        device: str | None = None,
+        budget: MemoryBudget | None = None,
+    ) -> None:
         self._root = root
         self._device = device
-        self._lock = Lock()
-        self._loading: defaultdict[PipelineSpec, Lock] = defaultdict(Lock)
-        self._loaded: dict[PipelineSpec, LoadedPipeline] = {}
+        self._budget = budget or MemoryBudget()
 
     def get(self, spec: "PipelineSpec", progress: Progress = silent) -> LoadedPipeline:
         """Return the pipeline of `spec`, loading it the first time.
 
+        A budget does not count who holds it: while it runs, `lend` it.
+
         Raises:
             WeightsError: Files are missing, damaged, pickled or do not belong together.
             DownloadError: The hub could not be reached.
+            MachineError: This machine cannot do what the spec's switches ask for.
+            MissingDependencyError: A package that they need is not installed.
         """
-        with self._lock:
-            loading = self._loading[spec]
-        with loading:  # others wait for this pipeline only, and then find it
-            loaded = self._loaded.get(spec)
-            if loaded is None:
-                loaded = self._load(spec, progress)
-                self._loaded[spec] = loaded
-        return loaded
+        with self.lend(spec, progress) as loaded:
+            return loaded
+
+    def lend(
+        self, spec: "PipelineSpec", progress: Progress = silent
+    ) -> AbstractContextManager[LoadedPipeline]:
+        """Lend the pipeline of `spec`, loading it if need be; it is not released meanwhile.
+
+        Raises:
+            WeightsError: As `get` does, when it is entered.
+        """
+
+        def make(admit: Admit) -> LoadedPipeline:
+            return self._load(spec, admit, progress)
+
+        return self._budget.lend((id(self), spec), source_name(spec), make, progress)
 
     def release(self) -> None:
         """Forget all pipelines, so that their memory is free when no run holds them."""
-        with self._lock:
-            self._loaded.clear()
+        self._budget.forget(lambda key: isinstance(key, tuple) and id(self) in key)
 
-    def _load(self, spec: "PipelineSpec", progress: Progress) -> LoadedPipeline:
+    def _load(self, spec: "PipelineSpec", admit: Admit, progress: Progress) -> LoadedPipeline:
         name = source_name(spec)
         progress(ProgressEvent("load", 0, 1, name))
+        check_machine(spec, self._device)
         hashes: Mapping[str, str] = {}
         if spec.folder is not None:
             hashes = verified(self._root / spec.folder)
-        pipe = _from_pretrained(self._root, spec)
+        pipe = _from_pretrained(self._root, spec, progress)
         source: str | None = None
         if spec.folder is None:
             hashes, source = _files(spec)
-        _place(pipe, self._device)
         loaded = adopt(
             pipe,
             name=name,
@@ -79,6 +98,10 @@ class PipelineStore:
             hashes=hashes,
             source=source,
         )
+        with quiet():
+            tune(pipe, spec, spec.dtype, progress)
+        admit(weight_bytes(pipe.components))
+        place(pipe, spec, self._device)
         progress(ProgressEvent("load", 1, 1, name))
         return loaded
 
@@ -152,7 +175,7 @@ def _files(spec: "PipelineSpec") -> tuple[Mapping[str, str], str | None]:
     return weight_files(folder, without=unread), hub_source(spec.repo, folder)
 
 
-def _from_pretrained(root: Path, spec: "PipelineSpec") -> object:
+def _from_pretrained(root: Path, spec: "PipelineSpec", progress: Progress) -> Tunable:
     try:
         import torch
         from diffusers import WanVACEPipeline  # pyright: ignore[reportPrivateImportUsage]
@@ -162,7 +185,8 @@ def _from_pretrained(root: Path, spec: "PipelineSpec") -> object:
     bare: dict[str, None] = {} if spec.text_encoder else {"tokenizer": None, "text_encoder": None}
     try:
         with quiet():
-            return WanVACEPipeline.from_pretrained(  # pyright: ignore[reportUnknownMemberType]
+            switched = load_arguments(spec, where, spec.revision, spec.dtype, progress)
+            pipe = WanVACEPipeline.from_pretrained(  # pyright: ignore[reportUnknownMemberType]
                 where,
                 revision=spec.revision,
                 # The VAE stays exact: its cost is small, and half precision shows as bands of colour.
@@ -170,14 +194,12 @@ def _from_pretrained(root: Path, spec: "PipelineSpec") -> object:
                 use_safetensors=True,
                 local_files_only=spec.source != "hub",
                 **bare,
+                **switched,
             )
+        return cast("Tunable", pipe)
     except (OSError, ValueError, TypeError, RuntimeError, KeyError) as error:
         msg = f"{source_name(spec)} could not be loaded: {error}."
         if spec.source == "hub" and isinstance(error, OSError):
             hint = "Check the network and the revision; once fetched it loads offline."
             raise DownloadError(msg, hint=hint) from error
         raise WeightsError(msg) from error
-
-
-def _place(pipe: object, device: str | None) -> None:
-    pipe.to(device or default_device())  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]

@@ -149,7 +149,10 @@ def _smallest_changes(left: list[_Candidate]) -> _Sieved:
 
 def _quickest(left: list[_Candidate], machine: str | None, costs: Sequence[Cost] | None) -> _Sieved:
     """Compare times where all were measured on a machine like this; others cannot be compared."""
-    seconds = [seconds_here(one.granted, machine=machine, costs=costs) for one in left]
+    seconds = [
+        seconds_here(one.granted, switches=one.spec.switched, machine=machine, costs=costs)
+        for one in left
+    ]
     known = {
         one.spec.name: time for one, time in zip(left, seconds, strict=True) if time is not None
     }

@@ -1,5 +1,6 @@
 """The tool of clip pipelines: which pipeline a call runs on; it knows no plans and no other tools."""
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, cast
 
 from unison_agent.adapters import Output
@@ -44,10 +45,13 @@ class ClipTool:
             msg = f"{self.spec.name} does not serve {call.task}."
             raise RequestError(msg, hint=f"It serves {', '.join(self.spec.tasks)}.")
 
-        def load(listener: Progress) -> LoadedClipPipeline:
-            return self._pipelines.get(self._models, kind, listener)
+        lent = ExitStack()  # until the adapter is done
 
-        return DiffusersClipAdapter(kind, load).run(call, granted, media, None, progress)
+        def load(listener: Progress) -> LoadedClipPipeline:
+            return lent.enter_context(self._pipelines.lend(self._models, kind, listener))
+
+        with lent:
+            return DiffusersClipAdapter(kind, load).run(call, granted, media, None, progress)
 
     def weights(self) -> tuple[WeightHash, ...]:
         """Return none: a revision pins what comes from the hub."""

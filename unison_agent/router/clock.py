@@ -35,7 +35,7 @@ class StageClock:
         spent = self._spent
         return Timings(
             plan_seconds=spent["plan"],
-            load_seconds=spent["load"] + spent["download"],
+            load_seconds=spent["load"] + spent["download"] + spent["release"],
             encode_seconds=spent["encode"],
             denoise_seconds=spent["denoise"],
             decode_seconds=spent["decode"],

@@ -4,6 +4,7 @@ It does not know plans or other tools.
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -89,8 +90,12 @@ class ImageTool:
         elif isinstance(call, ImageReferenceGeneration):
             addition = self._models.ip_adapter
 
+        lent = ExitStack()  # until the adapter is done
+
         def load(listener: Progress) -> LoadedImagePipeline:
-            loaded = self._pipelines.get(self._models, kind, addition, listener)
+            loaded = lent.enter_context(
+                self._pipelines.lend(self._models, kind, addition, listener)
+            )
             self._used |= loaded.hashes
             self._sources |= loaded.sources
             return loaded
@@ -103,7 +108,8 @@ class ImageTool:
             return found
 
         adapter = DiffusersImageAdapter(kind, load, find)
-        output = adapter.run(cast("TaskCall", call), granted, ready.media, None, progress)
+        with lent:
+            output = adapter.run(cast("TaskCall", call), granted, ready.media, None, progress)
         notes = (*notes, *ready.notes, *output.notes)
         domain = self.spec.domain
         if domain and isinstance(call, TextToImage) and not domain.knows(call.prompt):

@@ -19,6 +19,7 @@ from unison_agent.conversation import CHAT_TEMPLATE_SHA256, READ_TEMPLATE_SHA256
 from unison_agent.errors import RequestError
 from unison_agent.media import MediaSet, Medium
 from unison_agent.pipelines import LoadedPipeline, PipelineStore
+from unison_agent.pipelines.origin import switched_origin
 from unison_agent.preprocess.controls import ControlMaker
 from unison_agent.preprocess.masks import MaskMaker
 from unison_agent.preprocess.target import ClipMasks
@@ -204,11 +205,7 @@ class GenerationTool:
         ready = self._followed(call, granted, media, progress)
         media = ready.media
         # ToolSpec has checked that a tool with the adapter "video" has a pipeline.
-        pipeline = self._pipelines.get(cast("PipelineSpec", self.spec.pipeline), progress)
-        files = _weight_files(pipeline.hashes, "pipeline/")
-        self._used |= files
-        self._sources |= dict.fromkeys(files, pipeline.source)
-        conditioning = self._condition(call, media, pipeline, progress)
+        spec = cast("PipelineSpec", self.spec.pipeline)
 
         def find(frames: "Sequence[Picture]", target: str, /) -> ClipMasks:
             found = self._masks.find(
@@ -217,8 +214,15 @@ class GenerationTool:
             self._used |= preprocess_files(self._masks.hashes)
             return found
 
-        adapter = WanVaceAdapter(pipeline, find)
-        output = adapter.run(cast("TaskCall", call), granted, media, conditioning, progress)
+        with self._pipelines.lend(spec, progress) as pipeline:
+            files = _weight_files(pipeline.hashes, "pipeline/")
+            self._used |= files
+            self._sources |= dict.fromkeys(files, pipeline.source)
+            for name, (digest, source) in switched_origin(spec).items():
+                self._used[name], self._sources[name] = digest, source
+            conditioning = self._condition(call, media, pipeline, progress)
+            adapter = WanVaceAdapter(pipeline, find)
+            output = adapter.run(cast("TaskCall", call), granted, media, conditioning, progress)
         output = replace(output, notes=(*ready.notes, *output.notes))
         domain = self.spec.domain
         # Other tasks get their things from media, and need not name them.
