@@ -98,7 +98,7 @@ def given(page: str) -> dict[str, object]:
 @pytest.fixture
 def nano_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every agent of nano have the same models, loaded by the first."""
-    monkeypatch.setattr("unison_agent.agent.load_understanding", _understanding)
+    monkeypatch.setattr("unison_agent.opening.load_understanding", _understanding)
     monkeypatch.setattr("unison_agent.opening.PipelineStore", _pipelines)
 
 
