@@ -21,10 +21,15 @@ from typer.testing import CliRunner
 
 import unison_agent
 from unison_agent.cli.app import app
-from unison_agent.model_specs import ConnectorSpec, LoraSpec, PipelineSpec, UnderstandingSpec
+from unison_agent.model_specs import ConnectorSpec, LoraSpec, Pin, PipelineSpec, UnderstandingSpec
 from unison_agent.opening import load_understanding
 from unison_agent.packs import load_pack, parse_pack
-from unison_agent.pipeline_specs import ControlNetSpec, ImagePipelineSpec
+from unison_agent.pipeline_specs import (
+    ClipPipelineSpec,
+    ControlNetSpec,
+    ImagePipelineSpec,
+    IpAdapterSpec,
+)
 from unison_agent.pipelines import PipelineStore
 from unison_agent.progress import Progress, silent
 from unison_agent.specs import Defaults, Domain, Limits, Pack, PreprocessSpec, ToolSpec
@@ -93,7 +98,7 @@ def given(page: str) -> dict[str, object]:
 @pytest.fixture
 def nano_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every agent of nano have the same models, loaded by the first."""
-    monkeypatch.setattr("unison_agent.agent.load_understanding", _understanding)
+    monkeypatch.setattr("unison_agent.opening.load_understanding", _understanding)
     monkeypatch.setattr("unison_agent.opening.PipelineStore", _pipelines)
 
 
@@ -154,11 +159,14 @@ def test_a_pack_of_a_page_is_one(block: Block) -> None:
         ("the pack", Pack),
         ("understanding", UnderstandingSpec),
         ("understanding.planner_lora", LoraSpec),
+        ("pins", Pin),
         ("tools", ToolSpec),
         ("tools.pipeline", PipelineSpec),
         ("tools.connector", ConnectorSpec),
         ("tools.image_pipeline", ImagePipelineSpec),
         ("tools.image_pipeline.controlnets", ControlNetSpec),
+        ("tools.image_pipeline.ip_adapter", IpAdapterSpec),
+        ("tools.clip_pipeline", ClipPipelineSpec),
         ("tools.defaults", Defaults),
         ("tools.limits", Limits),
         ("tools.preprocess", PreprocessSpec),
