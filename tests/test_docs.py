@@ -33,6 +33,7 @@ from unison_agent.pipeline_specs import (
 from unison_agent.pipelines import PipelineStore
 from unison_agent.progress import Progress, silent
 from unison_agent.specs import Defaults, Domain, Limits, Pack, PreprocessSpec, ToolSpec
+from unison_agent.speed_specs import MemorySpec, SpeedSpec
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -162,6 +163,8 @@ def test_a_pack_of_a_page_is_one(block: Block) -> None:
         ("pins", Pin),
         ("tools", ToolSpec),
         ("tools.pipeline", PipelineSpec),
+        ("tools.pipeline.memory", MemorySpec),
+        ("tools.pipeline.speed", SpeedSpec),
         ("tools.connector", ConnectorSpec),
         ("tools.image_pipeline", ImagePipelineSpec),
         ("tools.image_pipeline.controlnets", ControlNetSpec),
