@@ -99,13 +99,18 @@ def given(page: str) -> dict[str, object]:
 @pytest.fixture
 def nano_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every agent of nano have the same models, loaded by the first."""
-    monkeypatch.setattr("unison_agent.opening.load_understanding", _understanding)
-    monkeypatch.setattr("unison_agent.opening.PipelineStore", _pipelines)
+    monkeypatch.setattr("unison_agent.open_packs.load_understanding", _understanding)
+    monkeypatch.setattr("unison_agent.open_packs.PipelineStore", _pipelines)
 
 
 @cache
-def _pipelines(device: str | None = None) -> PipelineStore:
-    return PipelineStore(device=device)
+def _shared_pipelines() -> PipelineStore:
+    return PipelineStore()
+
+
+def _pipelines(**settings: object) -> PipelineStore:
+    del settings  # a device that there is, and a budget that is not stated
+    return _shared_pipelines()
 
 
 @cache
