@@ -334,8 +334,10 @@ def test_the_key_is_not_shown_or_pickled() -> None:
 def command(
     monkeypatch: pytest.MonkeyPatch, folder: Path, plan: dict[str, object], *arguments: str
 ) -> Any:
-    def scripted(profile: str, progress: Progress, places: Sequence[str] = ()) -> Unison:
-        del profile, progress
+    def scripted(
+        profile: str, progress: Progress, places: Sequence[str] = (), also: Sequence[str] = ()
+    ) -> Unison:
+        del profile, progress, also
         return echoing(plan, places)
 
     monkeypatch.chdir(folder)
