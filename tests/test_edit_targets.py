@@ -1,6 +1,6 @@
 import pytest
 
-from unison_agent.planning.edit_targets import find_target, recoloured_pronoun
+from unison_agent.planning.edit_targets import find_target, is_wanted_colour, recoloured_pronoun
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,9 @@ def test_a_pronoun_is_the_target_of_its_new_colour(
     edit: str, target: str | None, pronoun: str | None
 ) -> None:
     assert recoloured_pronoun(edit, target) == pronoun
+
+
+def test_a_colour_that_it_is_to_have_is_no_target() -> None:
+    assert is_wanted_colour("make it black and white", "black")
+    assert not is_wanted_colour("change red to green", "red")
+    assert not is_wanted_colour("make it black", "it")

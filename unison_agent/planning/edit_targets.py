@@ -37,9 +37,9 @@ _PATTERNS: tuple[re.Pattern[str], ...] = tuple(
     )
 )
 _SHADES = r"(?:all |in |into |to |a |an |bright |dark |light |deep |pale |hot )*"
-_PRONOUN_RECOLOURED = re.compile(
-    rf"\b(?:make|turn|paint|colou?r|recolou?r|change|dye|tint) (?P<pronoun>it|this|that|them)"
-    rf" {_SHADES}(?P<colour>{_COLOURS})\b(?! and (?:black|white)){_STOP}",
+_PRONOUN_COLOUR = re.compile(
+    r"\b(?:make|turn|paint|colou?r|recolou?r|change|dye|tint) (?P<pronoun>it|this|that|them)"
+    rf" {_SHADES}(?P<colour>{_COLOURS})\b(?P<alone>(?! and (?:black|white)){_STOP})?",
     re.IGNORECASE,
 )
 _NO_THING = re.compile(
@@ -57,13 +57,16 @@ _WHERE = re.compile(
 _ARTICLE = re.compile(r"^(?:all (?:of )?)?(?:(?:the|an?|this|that|these|those) )+", re.IGNORECASE)
 
 
-def recoloured_pronoun(edit: str, target: str | None) -> str | None:
-    """Return the "it" of "make it green", where `target` is nothing or the colour it is to have.
+def is_wanted_colour(edit: str, target: str) -> bool:
+    """Return whether a target is the colour that "it" is to have: "black" in "make it black and white"."""
+    match = _PRONOUN_COLOUR.search(edit)
+    return match is not None and match.group("colour") == target
 
-    A colour alone is never the thing that an edit changes, though it is the only noun there is.
-    """
-    match = _PRONOUN_RECOLOURED.search(edit)
-    if match is None or target not in (None, match.group("colour")):
+
+def recoloured_pronoun(edit: str, target: str | None) -> str | None:
+    """Return the "it" of "make it green", where `target` is nothing or the colour it is to have."""
+    match = _PRONOUN_COLOUR.search(edit)
+    if match is None or match.group("alone") is None or target not in (None, match.group("colour")):
         return None
     return match.group("pronoun")
 

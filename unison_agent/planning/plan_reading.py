@@ -25,7 +25,11 @@ from unison_agent.planning.call_fields import (
 )
 from unison_agent.planning.custom_missing import lacking
 from unison_agent.planning.custom_reading import TOOL_KEY, argument_places, without_null
-from unison_agent.planning.edit_targets import find_target, recoloured_pronoun
+from unison_agent.planning.edit_targets import (
+    find_target,
+    is_wanted_colour,
+    recoloured_pronoun,
+)
 from unison_agent.planning.evidence import find_evidence, fitting_places
 from unison_agent.planning.numbers import canonical
 from unison_agent.planning.role_rules import role_problem, shown
@@ -246,6 +250,8 @@ def _with_target(call: TaskCall, stated: Stated) -> TaskCall:
     match call:
         case ImageEditing(mask=None) | VideoEditing(mask=None):
             words = recoloured_pronoun(call.prompt, call.target)
+            if call.target is not None and is_wanted_colour(call.prompt, call.target):
+                call = call.model_copy(update={"target": None})
             if words is None and call.target is None:
                 words = find_target(call.prompt)
             words = None if words is None else " ".join(words.split())
