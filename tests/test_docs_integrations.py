@@ -106,7 +106,8 @@ def test_the_commands_serve(blocks: list[tuple[str, str]], monkeypatch: pytest.M
         assert port == 8000
         served.append((server.name, access.host, access.token))
 
-    async def over_stdio(server: UnisonServer) -> None:
+    async def over_stdio(server: UnisonServer, opening: object = None) -> None:
+        del opening  # read from the descriptors of the process, which a test does not have
         served.append(server.name)
 
     monkeypatch.setattr("unison_agent.integrations.mcp_http.serve_http", over_http)
