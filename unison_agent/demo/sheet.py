@@ -139,9 +139,10 @@ def _family(cell: Cell) -> Color:
 def _draw_flow(pen: _Pen, cell: Cell, x: float, top: float) -> None:
     """Draw inputs, an arrow, outputs from left to right, centred on one line."""
     middle = top + _OUTPUT / 2 + 6
-    start = x
-    for medium in cell.inputs:
-        x = _draw_medium(pen, medium, x, middle, _INPUT) + 10
+    start, half = x, _CARD_WIDTH / 2 - _PAD
+    shown = sum(_medium_width(medium, _INPUT) + 10 for medium in cell.inputs)
+    for medium in cell.inputs:  # what was made gets half of the card at least
+        x = _draw_medium(pen, medium, x, middle, _INPUT * min(1.0, half / shown)) + 10
     if cell.inputs:
         _draw_arrow(pen, x + 4, middle)
         x += 40
