@@ -87,6 +87,19 @@ def test_it_is_trained_resumed_and_used(models: Models, cached: Path, tmp_path: 
     assert used["connector"] != {weight.name: weight.sha256 for weight in shipped}["connector"]
 
 
+def test_it_begins_where_another_part_of_the_training_ended(
+    models: Models, cached: Path, tmp_path: Path
+) -> None:
+    understanding, frozen = models
+    contract = connector_alone.contract_of(understanding, frozen)
+    begun = Connector.load(NANO_FOLDER / "connector.safetensors").module
+    torch.save({"connector": begun.state_dict()}, tmp_path / "start.pt")
+    options = Options(hours=1e-7, batch_size=4, start=tmp_path / "start.pt")
+    made = connector_alone.train(cached, frozen, contract, tmp_path / "out", options)
+    for name, value in made.module.state_dict().items():
+        assert torch.equal(value, begun.state_dict()[name])
+
+
 def test_a_connector_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"There is no connector at .*none\.safetensors"):
         Unison.from_pretrained("nano", connector=tmp_path / "none.safetensors")

@@ -46,12 +46,15 @@ class Options:
         batch_size: Samples a step and process.
         accumulate: Steps whose gradients are summed.
         num_queries: Tokens that the pipeline will read.
+        start: A checkpoint of training/connector.py, whose tokens differ from prompt to prompt already. From nothing
+            the frozen transformer's loss teaches the connector for a long while to say the same of every prompt.
     """
 
     hours: float
     batch_size: int = 96
     accumulate: int = 1
     num_queries: int = 16
+    start: Path | None = None
     learning_rate: float = 1e-3
     seed: int = 0
 
@@ -97,6 +100,9 @@ def train(
     largest = max(buckets, key=lambda bucket: len(bucket.latents)).pool
     module = Resampler(Shape(largest.states.shape[1], frozen.text_dim, options.num_queries))
     standardise(module, largest)
+    if options.start is not None:
+        begun = torch.load(options.start, map_location="cpu", weights_only=True)
+        module.load_state_dict(begun["connector"])
     optimizer = torch.optim.AdamW(module.parameters(), lr=options.learning_rate, weight_decay=0.01)
     prepared = accelerator.prepare(module, optimizer)
     model, optimizer = cast("tuple[nn.Module, torch.optim.Optimizer]", prepared)
@@ -169,6 +175,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=96)
     parser.add_argument("--accumulate", type=int, default=1)
     parser.add_argument("--queries", type=int, default=16)
+    parser.add_argument("--start", type=Path, help="a checkpoint of training/connector.py")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -180,7 +187,13 @@ def main() -> None:
     contract = contract_of(understanding, frozen)
     del understanding
     options = Options(
-        args.hours, args.batch_size, args.accumulate, args.queries, args.learning_rate, args.seed
+        args.hours,
+        args.batch_size,
+        args.accumulate,
+        args.queries,
+        args.start,
+        args.learning_rate,
+        args.seed,
     )
     train(cached, frozen, contract, args.out, options)
 
