@@ -128,7 +128,7 @@ def train(
             break
         set_rate(optimizer, options.learning_rate, budget.rate())
         size = len(latents)
-        sigma = torch.sigmoid(torch.randn(size, device=device) + 1.0)
+        sigma = _noise_levels(size).to(device)
         with accelerator.accumulate(model):
             tokens = cast("Tensor", model(states.to(device), mask.to(device)))
             dropped = torch.rand(size, 1, 1, device=device) < DROPPED_PROMPTS
@@ -151,6 +151,13 @@ def train(
     if accelerator.is_main_process:
         connector.save(out / FILE)
     return connector
+
+
+def _noise_levels(count: int) -> Tensor:
+    """Return noise levels, half of them nearly pure noise: there the words alone decide, elsewhere the picture shows."""
+    usual = torch.sigmoid(torch.randn(count) + 1.0)
+    high = 1 - 0.1 * torch.rand(count)
+    return torch.where(torch.rand(count) < 0.5, high, usual)
 
 
 def meter(budget: Budget, processes: int) -> dict[str, float]:
