@@ -42,7 +42,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Point links at the site's copies, and write the commands."""
     del config, files
     if page.file.src_uri.startswith(("unison_agent/", "data/", "CHANGELOG")):
-        return markdown
+        return markdown.replace("](../../docs/", "](../../")
     if _COMMANDS in markdown:
         markdown = markdown.replace(
             _COMMANDS, "\n".join(_help(get_command(app), ("unison-agent",)))
