@@ -16,15 +16,18 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from unison_agent import compose, conversation
-from unison_agent.conversation import Seen, Tokens
-from unison_agent.reading import Frames, inputs_of, multimodal, patches_of
+from unison_agent import compose
+from unison_agent.reading import Frames
 from unison_agent.scenes import words, world
 from unison_agent.scenes.examples import spread
 from unison_agent.training.loop import Budget, set_rate
+from unison_agent.training.plain_attention import attend_plainly
+from unison_agent.training.shared_questions import answer_logits, row_of
 
 LEARNING_RATE = 1e-3
-BATCH = 16
+BATCH = 16  # media a step
+QUESTIONS = 7  # about each, equal ones left out
+CLIPS = 0.7  # share of the media; what moves where is learned last
 
 
 class LoraSettings(TypedDict):
@@ -40,17 +43,19 @@ SETTINGS: LoraSettings = {
     "lora_alpha": 16,
     "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
 }
-_END_OF_TURN = 2
 
 
-def example(rng: random.Random) -> tuple[Frames, words.Question]:
-    """Return what is seen, a question and its answer."""
-    if rng.random() < 0.4:
+def example(rng: random.Random) -> tuple[Frames, list[words.Question]]:
+    """Return what is seen, and different questions with their answers."""
+    moving = rng.random() < CLIPS
+    if moving:
         scene = world.random_scene(rng, count=rng.choice((1, 1, 2)), moving=True)
-        clip = world.draw_clip(scene, rng.choice((9, 13, 17)))
-        return ("video", spread(clip)), words.question(rng, scene)
-    scene = world.random_scene(rng)
-    return ("image", world.draw(scene)[None]), words.question(rng, scene)
+        frames: Frames = ("video", spread(world.draw_clip(scene, rng.choice((9, 13, 17)))))
+    else:
+        scene = world.random_scene(rng)
+        frames = ("image", world.draw(scene)[None])
+    asked = [words.question(rng, scene) for _ in range(QUESTIONS)]
+    return frames, list({one.text: one for one in asked}.values())
 
 
 def main() -> None:
@@ -64,6 +69,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    attend_plainly()
     budget = Budget(args.out, args.minutes, warmup_steps=20, cooldown=0.5)
     state = budget.resume()
     torch.manual_seed(args.seed + budget.step)
@@ -81,47 +87,24 @@ def main() -> None:
         language.load_state_dict(cast("dict[str, Tensor]", state["lora"]), strict=False)
         optimizer.load_state_dict(state["optimizer"])  # pyright: ignore[reportArgumentType]
 
-    def batch(size: int) -> tuple[Tensor, Tensor]:
-        """Return final states of the answers' positions as logits, and the tokens to say."""
-        rows: list[Tokens] = []
-        frames: list[Frames] = []
-        lengths: list[int] = []
-        for _ in range(size):
-            seen, asked = example(rng)
-            count = -(-len(seen[1]) // 2) * 16
-            row = conversation.asking(tokenizer, asked.text, [Seen(seen[0], count)])
-            said = (*conversation.user_ids(tokenizer, asked.answer), _END_OF_TURN)
-            rows.append(Tokens(row.ids + said, row.types + (0,) * len(said)))
-            frames.append(seen)
-            lengths.append(len(said))
-        inputs = inputs_of(rows, [patches_of(one) for one in frames], model, _END_OF_TURN)
-        hidden = model.model(
-            input_ids=inputs.ids,
-            attention_mask=inputs.mask.long(),
-            use_cache=False,
-            **multimodal(inputs),
-        ).last_hidden_state
-        ids, mask = inputs.ids, inputs.mask
-        ends = mask.sum(1)
-        take = torch.zeros_like(mask)
-        for i, (end, length) in enumerate(zip(ends.tolist(), lengths, strict=True)):
-            take[i, end - length : end] = True
-        before = take.roll(-1, dims=1)
-        return model.lm_head(hidden[before]).float(), ids[take]
-
     def save() -> None:
         lora = {k: p.detach() for k, p in trained.items()}
         budget.save({"lora": lora, "optimizer": optimizer.state_dict()})
 
     while not budget.over:
         set_rate(optimizer, LEARNING_RATE, budget.rate())
-        logits, wanted = batch(BATCH)
+        examples = [example(rng) for _ in range(BATCH)]
+        rows = [
+            row_of(tokenizer, frames, [(one.text, one.answer) for one in asked])
+            for frames, asked in examples
+        ]
+        logits, wanted = answer_logits(model, rows, [frames for frames, _ in examples])
         loss = functional.cross_entropy(logits, wanted)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(list(trained.values()), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        budget.count(BATCH)
+        budget.count(sum(len(asked) for _, asked in examples))
         if budget.step % 10 == 0:
             right = (logits.argmax(-1) == wanted).float().mean()
             budget.log(loss=loss.item(), tokens_right=right.item())

@@ -30,6 +30,7 @@ from unison_agent.training.captioned import batches, cache, load_cache, read_cap
 from unison_agent.training.connector import standardise
 from unison_agent.training.frozen import Frozen, FrozenVace
 from unison_agent.training.loop import Average, Budget, set_rate
+from unison_agent.training.plain_attention import attend_plainly
 from unison_agent.vlm import UnderstandingModel
 
 DROPPED_PROMPTS = 0.1
@@ -87,7 +88,9 @@ def train(
     Raises:
         RequestError: Nothing is cached.
     """
-    accelerator = Accelerator(gradient_accumulation_steps=options.accumulate)
+    accelerator = Accelerator(
+        gradient_accumulation_steps=options.accumulate, mixed_precision="bf16"
+    )
     minutes = options.hours * 60 / accelerator.num_processes
     alone = accelerator.device.type == "cpu" and torch.get_num_threads() == 1
     clock = time.process_time if alone else time.monotonic
@@ -129,7 +132,7 @@ def train(
         set_rate(optimizer, options.learning_rate, budget.rate())
         size = len(latents)
         sigma = _noise_levels(size).to(device)
-        with accelerator.accumulate(model):
+        with accelerator.accumulate(model), accelerator.autocast():
             tokens = cast("Tensor", model(states.to(device), mask.to(device)))
             dropped = torch.rand(size, 1, 1, device=device) < DROPPED_PROMPTS
             tokens = torch.where(dropped, module.nothing(size), tokens)
@@ -186,6 +189,8 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    if not torch.cuda.is_available():
+        attend_plainly()
     cached: Path = args.cached or args.out / "cache"
     captions = [] if cached.exists() else read_captions(args.data)
     understanding, frozen = open_models(args.profile, _tell)

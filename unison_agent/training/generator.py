@@ -18,13 +18,13 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from unison_agent.connector import Resampler, Shape
 from unison_agent.tasks import GENERATION_TASKS
 from unison_agent.training import closed_form_vae as vae
 from unison_agent.training.generator_batches import LATENT_CHANNELS, Source, scene_basis
-from unison_agent.training.loop import Average, Budget, plain_attention, set_rate
+from unison_agent.training.loop import Average, Budget, set_rate
+from unison_agent.training.plain_attention import attend_plainly
 from unison_agent.training.states import TEXT_DIM
 from unison_agent.training.wan_transformer import PATCH, make_transformer
 
@@ -61,27 +61,6 @@ def _weight(latents: Tensor) -> Tensor:
     return weight / weight.mean()
 
 
-def _fast_attention() -> None:
-    """Let short sequences attend by plain products: on the CPU SDPA's backward costs half the step."""
-    fused = functional.scaled_dot_product_attention
-
-    def attention(
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        attn_mask: Tensor | None = None,
-        dropout_p: float = 0.0,
-        is_causal: bool = False,
-        scale: float | None = None,
-        enable_gqa: bool = False,
-    ) -> Tensor:
-        if query.is_cuda or attn_mask is not None or is_causal or scale is not None:
-            return fused(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)  # fmt: skip
-        return plain_attention(query, key, value)
-
-    functional.scaled_dot_product_attention = attention
-
-
 def main() -> None:
     """Train or resume; checkpoints go to <out>/last.pt."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -100,7 +79,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
-        _fast_attention()
+        attend_plainly()
     clock = time.process_time if device == "cpu" and args.threads == 1 else time.monotonic
     budget = Budget(args.out, args.minutes, save_every_seconds=240, clock=clock, cooldown=0.06)
     state = budget.resume()

@@ -130,18 +130,3 @@ def set_rate(optimizer: torch.optim.Optimizer, base: float, factor: float) -> No
     """Set the learning rate of all groups."""
     for group in optimizer.param_groups:
         group["lr"] = base * factor
-
-
-def plain_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attend with two batched products; on the CPU its backward is much faster than SDPA's.
-
-    Args:
-        query: Shape (..., L, D).
-        key: Shape (..., S, D).
-        value: Shape (..., S, D).
-
-    Returns:
-        Shape (..., L, D).
-    """
-    scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
-    return scores.softmax(-1) @ value

@@ -21,7 +21,8 @@ from torch.nn import functional
 
 from unison_agent import compose, pixels
 from unison_agent.scenes import words, world
-from unison_agent.training.loop import Average, Budget, plain_attention, set_rate
+from unison_agent.training.loop import Average, Budget, set_rate
+from unison_agent.training.plain_attention import plain_attention
 
 if TYPE_CHECKING:
     from transformers import Qwen2_5_VLForConditionalGeneration
