@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import PIL.Image
 import pytest
 import torch
+from huggingface_hub import constants
 from numpy.typing import NDArray
 
 from unison_agent import Unison
@@ -43,6 +45,7 @@ PACK = Path(__file__).parents[1] / "tools" / "ltx_video.toml"
 RED, BLUE = (220, 30, 30), (20, 40, 200)
 REPO = 'repo = "Lightricks/LTX-Video-0.9.5"\nrevision = "main"'
 BOTH = 'text_to_video = "LTXConditionPipeline"\nimage_to_video = "LTXConditionPipeline"'
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 OLDER = 'text_to_video = "LTXPipeline"\nimage_to_video = "LTXImageToVideoPipeline"'
 
 
@@ -203,6 +206,41 @@ def test_the_classes_of_a_checkpoint_share_its_models(older_models: Path) -> Non
     assert words.pipe.components["transformer"] is image.pipe.components["transformer"]
     assert words.lock is image.lock
     assert (words.size_multiple, words.frame_multiple) == (32, 8)
+
+
+def test_its_files_are_recorded_and_held_to_the_pack_s_pins(
+    models: Path, ltx: Unison, tmp_path: Path
+) -> None:
+    (artifact,) = run(ltx, "text_to_video").steps[0].artifacts
+    used = {one.name: one.sha256 for one in artifact.record.weights}
+    files = ("text_encoder/model", "transformer/{}", "vae/{}")
+    kept = [f"pipeline/{file.format('diffusion_pytorch_model')}.safetensors" for file in files]
+    assert list(used) == kept
+    place = f"path = '{models}'"
+    name = kept[1]
+    for digest in (used[name], "0" * 64):
+        pins = f'pins = [{{ file = "{name.removeprefix("pipeline/")}", sha256 = "{digest}" }}]'
+        pinned = tiny(models, tmp_path / "pinned.toml", (place, f"{place}\n{pins}"))
+        if digest == used[name]:
+            assert pixels(run(pinned, "text_to_video")).shape == (9, 32, 64, 3)
+            continue
+        expected = f"sha256 {used[name]}, the tool pack states {digest}"
+        with pytest.raises(WeightsError, match=expected):
+            run(pinned, "text_to_video")
+
+
+def test_files_of_the_hub_are_recorded_with_their_commit(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    cached = tmp_path / "models--Lightricks--LTX-Video-0.9.5"
+    copytree(models, cached / "snapshots" / COMMIT)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(COMMIT, encoding="utf-8")
+    hub = tiny(models, tmp_path / "hub.toml", (f"path = '{models}'", REPO))
+    (artifact,) = run(hub, "text_to_video").steps[0].artifacts
+    sources = [one.source for one in artifact.record.weights]
+    assert sources == [f"Lightricks/LTX-Video-0.9.5@{COMMIT}"] * 3
 
 
 # --- what goes wrong ---------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, Unpack, cast
 from unison_agent.errors import WeightsError
 from unison_agent.pipelines.checkpoints import CheckpointStore
 from unison_agent.pipelines.image import Guided, Pipe
+from unison_agent.pipelines.origin import hashes_and_sources, origin
 from unison_agent.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -88,12 +89,16 @@ class LoadedClipPipeline:
         spec: Its checkpoint, with the values that stay the same from call to call.
         kind: Its class.
         pipe: An object of that class.
+        hashes: SHA-256 of its files, by the names that records give them.
+        sources: ``owner/name@commit`` by the same names, of what came from the hub.
         lock: Held while it runs; pipelines of one checkpoint share it, for they share its models.
     """
 
     spec: "ClipPipelineSpec"
     kind: "ClipClass"
     pipe: ClipPipe
+    hashes: Mapping[str, str] = field(default_factory=dict[str, str])
+    sources: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     lock: Lock = field(default_factory=Lock)
 
     @property
@@ -123,7 +128,7 @@ class ClipPipelineStore(CheckpointStore):
         A budget does not count who holds it: while it runs, `lend` it.
 
         Raises:
-            WeightsError: Files are missing, pickled or do not belong together, or not to this class.
+            WeightsError: Files are missing, pickled, do not belong together or not to this class, or are not the pinned ones.
             DownloadError: The hub could not be reached.
             MachineError: The models do not fit into the budget.
         """
@@ -137,10 +142,11 @@ class ClipPipelineStore(CheckpointStore):
         """Lend a pipeline on the models of `spec`, which are not released meanwhile; see `get`."""
         with self._lend(spec, kind, None, progress) as (lent, running):
             pipe = cast("ClipPipe", lent)
+            hashes, sources = hashes_and_sources(origin(spec, "pipeline"))
             if kind == "LTXConditionPipeline":
                 _check_scheduler(spec, pipe)
                 _expect_own_timesteps()
-            yield LoadedClipPipeline(spec, kind, pipe, running)
+            yield LoadedClipPipeline(spec, kind, pipe, hashes, sources, running)
 
 
 def _check_scheduler(spec: "ClipPipelineSpec", pipe: ClipPipe) -> None:
