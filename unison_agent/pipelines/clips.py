@@ -1,6 +1,5 @@
 """Pipelines of clips as the library uses them: what each class is called with, and where they are kept; it knows no calls."""
 
-import logging
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, Unpack, cast
 from unison_agent.errors import WeightsError
 from unison_agent.pipelines.checkpoints import CheckpointStore
 from unison_agent.pipelines.image import Guided, Pipe
+from unison_agent.pipelines.loading import ignore_advice
 from unison_agent.pipelines.origin import hashes_and_sources, origin
 from unison_agent.progress import Progress, silent
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
     from unison_agent.pipeline_specs import ClipClass, ClipPipelineSpec
+
+_SCHEDULER = "diffusers.schedulers.scheduling_flow_match_euler_discrete"
 
 
 class Clips(Protocol):
@@ -145,7 +147,8 @@ class ClipPipelineStore(CheckpointStore):
             hashes, sources = hashes_and_sources(origin(spec, "pipeline"))
             if kind == "LTXConditionPipeline":
                 _check_scheduler(spec, pipe)
-                _expect_own_timesteps()
+                # It gives its scheduler timesteps alone, of which diffusers warns itself.
+                ignore_advice(_SCHEDULER, "`timesteps` were passed without `sigmas`")
             yield LoadedClipPipeline(spec, kind, pipe, hashes, sources, running)
 
 
@@ -154,16 +157,3 @@ def _check_scheduler(spec: "ClipPipelineSpec", pipe: ClipPipe) -> None:
         msg = f"{spec.place}: its scheduler shifts by size, which LTXConditionPipeline cannot run."
         hint = "Bind LTXPipeline and LTXImageToVideoPipeline in the tool pack, or name LTX-Video 0.9.5 or later."
         raise WeightsError(msg, hint=hint)
-
-
-class _TimestepsFilter(logging.Filter):
-    """Drops diffusers' advice to itself: LTXConditionPipeline gives its scheduler timesteps alone."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "`timesteps` were passed without `sigmas`" not in record.getMessage()
-
-
-def _expect_own_timesteps() -> None:
-    log = logging.getLogger("diffusers.schedulers.scheduling_flow_match_euler_discrete")
-    if not any(isinstance(known, _TimestepsFilter) for known in log.filters):
-        log.addFilter(_TimestepsFilter())
