@@ -21,7 +21,7 @@ from unison_agent.conversation import Seen, Tokens
 from unison_agent.reading import Frames, inputs_of, multimodal, patches_of
 from unison_agent.scenes import words, world
 from unison_agent.scenes.examples import spread
-from unison_agent.training.loop import Budget, set_rate
+from unison_agent.training.loop import Budget, add_run_arguments, set_rate
 
 LEARNING_RATE = 1e-3
 BATCH = 16
@@ -58,10 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--vision", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("runs/answers"))
-    parser.add_argument("--minutes", type=float, default=25)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
+    add_run_arguments(parser, out=Path("runs/answers"), minutes=25, threads=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     budget = Budget(args.out, args.minutes, warmup_steps=20, cooldown=0.5)
