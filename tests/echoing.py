@@ -1,8 +1,12 @@
 """Agents that draw without a model, and what is slow enough to be stopped; shared by the tests of integrations."""
 
+import asyncio
 import threading
 import time
+from collections.abc import Coroutine
 from typing import Any
+
+import pytest
 
 from unison_agent.adapters import Output
 from unison_agent.agent import Unison
@@ -62,3 +66,17 @@ def echo_agent(adapter: EchoAdapter | None = None, **plan: object) -> Unison:
     tools = [AdapterTool(spec, adapter or EchoAdapter()) for spec in load_pack("nano").tools]
     writer = ScriptedWriter(plan or {"task": "text_to_image"})
     return Unison(Planner(writer), Router(tools, profile="echo"))
+
+
+def assert_cancelling_stops(slow: Slow, work: Coroutine[Any, Any, object]) -> None:
+    """Check that `work`, cancelled in the middle of a call that `slow` carries out, stops the call too."""
+
+    async def cancelled() -> None:
+        running = asyncio.create_task(work)
+        await asyncio.to_thread(slow.begun.wait, 60)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(cancelled())
+    assert slow.stopped.wait(30)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_packs import ARRAYS_OF_TENSORS, TOOLS
 
 from unison_agent import Image, MediaSet, Plan, Request, Unison
 from unison_agent.errors import (
@@ -27,10 +28,8 @@ from unison_agent.testing import EchoAdapter
 from unison_agent.testing_images import save_tiny_sdxl, save_tiny_sdxl_controlnet
 from unison_agent.vlm import UnderstandingModel
 
-# Of numpy, about arrays that diffusers' Euler scheduler makes of tensors.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = ARRAYS_OF_TENSORS
 
-TOOLS = Path(__file__).parents[1] / "tools"
 NANO, WAN = load_pack("nano").tools[1], load_pack("wan-vace").tools[1]
 SDXL, FLUX = load_pack("sdxl").tools[1], load_pack("flux-kontext").tools[1]
 HERE = "2 CPU cores"

@@ -1,24 +1,37 @@
 """The pack of LTX-Video, each of its tasks run end to end on tiny checkpoints of the same classes."""
 
-import re
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import PIL.Image
 import pytest
 import torch
+from huggingface_hub import constants
 from numpy.typing import NDArray
+from tiny_packs import (
+    ARRAYS_OF_TENSORS,
+    TOOLS,
+    Stop,
+    asked,
+    assert_pins_hold,
+    changed,
+    hashes,
+    opened,
+    refusal,
+    run,
+    small,
+)
 
 from unison_agent import Unison
 from unison_agent.adapters.clips import DiffusersClipAdapter
 from unison_agent.errors import (
     GenerationError,
-    PackError,
     RequestError,
     RunCancelledError,
     WeightsError,
 )
-from unison_agent.media import Image, MediaSet, Video
+from unison_agent.media import MediaSet, Video
 from unison_agent.packs import load_pack, parse_pack
 from unison_agent.pipelines import ClipPipelineStore
 from unison_agent.progress import ProgressEvent, silent
@@ -26,40 +39,27 @@ from unison_agent.result import Result
 from unison_agent.specs import Limits
 from unison_agent.tasks import (
     TASK_CALL,
-    Attachment,
     GrantedImage,
     GrantedVideo,
-    Plan,
-    Request,
-    TaskCall,
 )
 from unison_agent.testing_clips import save_tiny_ltx
 from unison_agent.timing import seconds_of
 
-# Of numpy, about arrays that diffusers' Euler scheduler makes of tensors.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = ARRAYS_OF_TENSORS
 
-PACK = Path(__file__).parents[1] / "tools" / "ltx_video.toml"
+PACK = TOOLS / "ltx_video.toml"
 RED, BLUE = (220, 30, 30), (20, 40, 200)
 REPO = 'repo = "Lightricks/LTX-Video-0.9.5"\nrevision = "main"'
 BOTH = 'text_to_video = "LTXConditionPipeline"\nimage_to_video = "LTXConditionPipeline"'
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 OLDER = 'text_to_video = "LTXPipeline"\nimage_to_video = "LTXImageToVideoPipeline"'
 
 
 def tiny(models: Path, pack: Path, *changes: tuple[str, str]) -> Unison:
     """Open the shipped pack with a folder for its repository, and with small and short clips."""
-    text = PACK.read_text(encoding="utf-8")
-    text = text.replace(REPO, f"path = '{models}'")
-    head, body = text.split("[tools.clip_pipeline]", 1)
-    body = body.replace('dtype = "bfloat16"', 'dtype = "float32"')
-    body = re.sub(r"(width|height) = \[.*", r"\1 = [32, 64]", body)
-    for name, value in (("width", 64), ("height", 32), ("num_frames", 9), ("steps", 2)):
-        body = re.sub(rf"\n{name} = \d+", f"\n{name} = {value}", body)
-    for old, new in changes:
-        assert old in body
-        body = body.replace(old, new)
-    pack.write_text(f"{head}[tools.clip_pipeline]{body}", encoding="utf-8")
-    return Unison.from_pretrained(pack, device="cpu")
+    text = changed(PACK.read_text(encoding="utf-8"), (REPO, f"path = '{models}'"))
+    text = small(text, "clip_pipeline", (32, 64), width=64, height=32, num_frames=9, steps=2)
+    return opened(changed(text, *changes), pack)
 
 
 @pytest.fixture(scope="module")
@@ -84,17 +84,6 @@ def older(older_models: Path) -> Unison:
 
 def flat(color: tuple[int, int, int], size: tuple[int, int] = (64, 32)) -> PIL.Image.Image:
     return PIL.Image.new("RGB", size, color)
-
-
-def asked(task: str, *media: PIL.Image.Image, **fields: object) -> tuple[Plan, MediaSet]:
-    attached = MediaSet.of([Image.from_pil(picture) for picture in media])
-    call: TaskCall = TASK_CALL.validate_python({"task": task, "prompt": "a red star", **fields})
-    named = tuple(Attachment(handle=handle, kind=kind) for handle, kind in attached.attachments)
-    return Plan(request=Request(text="a red star", attachments=named), steps=(call,)), attached
-
-
-def run(unison: Unison, task: str, *media: PIL.Image.Image, **fields: object) -> Result:
-    return unison.run(*asked(task, *media, **fields))
 
 
 def clip(result: Result, index: int = 0) -> Video:
@@ -173,18 +162,11 @@ def test_frames_are_rounded_to_8n_plus_1_and_sides_to_32(ltx: Unison) -> None:
 
 
 def test_a_run_is_stopped_within_a_step_and_the_next_is_as_before(ltx: Unison) -> None:
-    seen: list[int] = []
-
-    def stop(event: ProgressEvent) -> None:
-        if event.stage == "denoise":
-            seen.append(event.done)
-            if event.done == 2:
-                raise RunCancelledError("stop")
-
+    stop = Stop()
     before = pixels(run(ltx, "text_to_video"))
     with pytest.raises(RunCancelledError):
         ltx.run(*asked("text_to_video", steps=9), progress=stop)
-    assert seen == [0, 1, 2]
+    assert stop.seen == [0, 1, 2]
     assert (pixels(run(ltx, "text_to_video")) == before).all()
 
 
@@ -203,6 +185,29 @@ def test_the_classes_of_a_checkpoint_share_its_models(older_models: Path) -> Non
     assert words.pipe.components["transformer"] is image.pipe.components["transformer"]
     assert words.lock is image.lock
     assert (words.size_multiple, words.frame_multiple) == (32, 8)
+
+
+def test_its_files_are_recorded_and_held_to_the_pack_s_pins(models: Path, ltx: Unison) -> None:
+    files = ("text_encoder/model", "transformer/{}", "vae/{}")
+    kept = [f"pipeline/{file.format('diffusion_pytorch_model')}.safetensors" for file in files]
+    used = hashes(run(ltx, "text_to_video"))
+    assert list(used) == kept
+    pack = models.parent / "ltx.toml"
+    assert_pins_hold(pack, models, "text_to_video", kept[1], used[kept[1]])
+
+
+def test_files_of_the_hub_are_recorded_with_their_commit(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    cached = tmp_path / "models--Lightricks--LTX-Video-0.9.5"
+    copytree(models, cached / "snapshots" / COMMIT)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(COMMIT, encoding="utf-8")
+    hub = tiny(models, tmp_path / "hub.toml", (f"path = '{models}'", REPO))
+    made = run(hub, "text_to_video").steps[0].artifacts[0]
+    sources = [one.source for one in made.record.weights]
+    assert sources == [f"Lightricks/LTX-Video-0.9.5@{COMMIT}"] * 3
 
 
 # --- what goes wrong ---------------------------------------------------------------------------------
@@ -297,12 +302,10 @@ def test_a_clip_that_shows_nothing_is_an_error(
 )  # fmt: skip
 def test_bad_packs_name_the_key(old: str, new: str, key: str, words: str) -> None:
     text = PACK.read_text(encoding="utf-8")
-    assert old in text
-    with pytest.raises(PackError) as caught:
-        parse_pack(text.replace(old, new, 1), file="some.toml")
-    assert caught.value.key == f"tools[1].{key}"
-    assert words in caught.value.message
-    assert caught.value.line is not None
+    error = refusal(text, old, new)
+    assert error.key == f"tools[1].{key}"
+    assert words in error.message
+    assert error.line is not None
 
 
 def test_8n_plus_1_frames_start_at_0_seconds() -> None:

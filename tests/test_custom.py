@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, cast
 import numpy as np
 import PIL.Image
 import pytest
-from llguidance import LLMatcher, LLTokenizer
+from admitting import TOKENS, admits, request
+from llguidance import LLMatcher
 from pydantic import BaseModel, Field, JsonValue
 
 from unison_agent.agent import Unison
@@ -40,10 +41,8 @@ from unison_agent.result import Result
 from unison_agent.router import Router
 from unison_agent.tasks import CustomCall, GrantedCustom, MediaKind, Plan, Request
 from unison_agent.testing import ScriptedWriter
-from unison_agent.training.planning_data import name_attachments
 
 RED = PIL.Image.new("RGB", (64, 64), (255, 0, 0))
-TOKENS = LLTokenizer("byte")
 
 
 class Crop(BaseModel):
@@ -109,24 +108,9 @@ MARK = custom_tool(Mark, answer)
 TOOLS = (CROP, LOOK, MARK)
 
 
-def request(text: str, *kinds: MediaKind) -> Request:
-    return Request(text=text, attachments=name_attachments(kinds))
-
-
 def written(tool: str, arguments: Mapping[str, object], then: object = None) -> str:
     document = {"tool": tool, "arguments": arguments, **({} if then is None else {"then": then})}
     return json.dumps(document, separators=(",", ":"))
-
-
-def admits(asked: Request, text: str, tools: tuple[CustomTool, ...] = TOOLS) -> bool:
-    """Whether the request's grammar admits exactly this text."""
-    matcher = LLMatcher(TOKENS, request_grammar(asked.text, asked.attachments, tools))
-    assert not matcher.is_error(), matcher.get_error()
-    ids = TOKENS.tokenize_str(text)
-    if matcher.validate_tokens(ids) < len(ids):
-        return False
-    matcher.consume_tokens(ids)
-    return matcher.is_accepting()
 
 
 def reads(asked: Request, text: str, tools: Sequence[CustomTool] = TOOLS) -> bool:
@@ -394,15 +378,15 @@ def test_grammar_and_reader_hold_arguments_to_the_request(
         'my "dog" as 32 by 16 with dark red light on for 2.5 seconds', "image", "image", "video"
     )
     text = written(tool, arguments)
-    assert admits(asked, text) is expected
+    assert admits(asked, text, TOOLS) is expected
     assert reads(asked, text) is expected
 
 
 def test_a_tool_is_offered_only_where_the_request_holds_what_it_needs() -> None:
     call = json.dumps(cropping(), separators=(",", ":"))
-    assert admits(request("crop to 32 by 16", "image"), call)
-    assert not admits(request("crop to 32 by 16"), call)
-    assert not admits(request("crop this", "image"), call)
+    assert admits(request("crop to 32 by 16", "image"), call, TOOLS)
+    assert not admits(request("crop to 32 by 16"), call, TOOLS)
+    assert not admits(request("crop this", "image"), call, TOOLS)
     assert not admits(request("crop to 32 by 16", "image"), call, ())
     grammar = request_grammar("crop this", (), (CROP,))
     assert '\\"arguments\\"' not in grammar
@@ -437,7 +421,7 @@ def test_steps_go_from_and_to_tools_by_what_they_make(
         call = json.dumps(cropping(image=name), separators=(",", ":"))
         text = text.replace(f'"CROP{number}"', call).replace(f"CROP{number}", call)
     asked = request("draw a cat, then crop it to 32 by 16", *kinds)
-    assert admits(asked, text) is expected
+    assert admits(asked, text, TOOLS) is expected
     assert reads(asked, text) is expected
 
 

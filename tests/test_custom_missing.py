@@ -3,14 +3,13 @@
 import itertools
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 import PIL.Image
 import pytest
-from llguidance import LLMatcher, LLTokenizer
+from admitting import admits, request
 from pydantic import BaseModel, Field
 
 from unison_agent import ImageHandle, MediaSet, Plan, Request, Stated, Unison, VideoHandle
@@ -19,7 +18,6 @@ from unison_agent.custom.tool import CustomTool, MediaHandle, custom_tool
 from unison_agent.errors import MissingInputError, PlanningError
 from unison_agent.planning.custom_grammar import custom_rules
 from unison_agent.planning.custom_missing import lacking
-from unison_agent.planning.grammar import request_grammar
 from unison_agent.planning.plan_reading import read_plan
 from unison_agent.planning.planner import Planner
 from unison_agent.planning.request_schema import request_schema, written_form
@@ -29,7 +27,6 @@ from unison_agent.tasks import MediaKind
 from unison_agent.testing import ScriptedWriter
 from unison_agent.training.planning_data import name_attachments
 
-TOKENS = LLTokenizer("byte")
 RED = PIL.Image.new("RGB", (64, 64), (255, 0, 0))
 
 
@@ -83,23 +80,9 @@ BLEND, MOVE, FREE = (custom_tool(model, says) for model in (Blend, Move, Free))
 TOOLS = (CROP, BLEND, MOVE, FREE)
 
 
-def request(text: str, *kinds: MediaKind) -> Request:
-    return Request(text=text, attachments=name_attachments(kinds))
-
-
 def lacks(tool: CustomTool, asked: Request) -> list[str]:
     found = lacking([tool], read_stated(asked.text), asked.attachments)
     return [name for lack in found for name, _ in lack.arguments]
-
-
-def admits(asked: Request, text: str, tools: Sequence[CustomTool] = TOOLS) -> bool:
-    matcher = LLMatcher(TOKENS, request_grammar(asked.text, asked.attachments, tuple(tools)))
-    assert not matcher.is_error(), matcher.get_error()
-    ids = TOKENS.tokenize_str(text)
-    if matcher.validate_tokens(ids) < len(ids):
-        return False
-    matcher.consume_tokens(ids)
-    return matcher.is_accepting()
 
 
 @pytest.mark.parametrize(
@@ -186,7 +169,7 @@ def test_grammar_and_reader_ask_only_where_something_is_lacking() -> None:
     ]
     for text, kinds, written, expected in cases:
         asked = request(text, *kinds)
-        assert admits(asked, written) is expected, written
+        assert admits(asked, written, TOOLS) is expected, written
         if expected:
             assert read_plan(asked, written, tools=TOOLS).missing is not None
         else:

@@ -21,7 +21,8 @@ from typer.testing import CliRunner
 
 import unison_agent
 from unison_agent.cli.app import app
-from unison_agent.model_specs import ConnectorSpec, LoraSpec, Pin, PipelineSpec, UnderstandingSpec
+from unison_agent.file_specs import Pin
+from unison_agent.model_specs import ConnectorSpec, LoraSpec, PipelineSpec, UnderstandingSpec
 from unison_agent.opening import load_understanding
 from unison_agent.packs import load_pack, parse_pack
 from unison_agent.pipeline_specs import (

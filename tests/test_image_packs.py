@@ -10,6 +10,19 @@ import PIL.Image
 import pytest
 import torch
 from numpy.typing import NDArray
+from tiny_packs import (
+    ARRAYS_OF_TENSORS,
+    TOOLS,
+    Stop,
+    asked,
+    assert_pins_hold,
+    changed,
+    hashes,
+    opened,
+    refusal,
+    run,
+    small,
+)
 
 from unison_agent import Unison
 from unison_agent.adapters.image_calls import NO_NEGATIVE
@@ -19,16 +32,14 @@ from unison_agent.errors import (
     MissingDependencyError,
     MissingInputError,
     NegotiationError,
-    PackError,
     RequestError,
     RunCancelledError,
     WeightsError,
 )
-from unison_agent.media import Image, MediaSet
+from unison_agent.media import Image
 from unison_agent.packs import parse_pack
 from unison_agent.progress import ProgressEvent
 from unison_agent.result import Result
-from unison_agent.tasks import TASK_CALL, Attachment, Plan, Request, TaskCall
 from unison_agent.testing_images import (
     save_tiny_flux,
     save_tiny_ip_adapter,
@@ -38,10 +49,8 @@ from unison_agent.testing_images import (
     save_tiny_sdxl_controlnet,
 )
 
-# Of numpy, about arrays that diffusers' Euler scheduler makes of tensors.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = ARRAYS_OF_TENSORS
 
-TOOLS = Path(__file__).parents[1] / "tools"
 SIDE = 32
 REFERENCES = "image_reference_generation"
 
@@ -54,13 +63,9 @@ def tiny(profile: str, places: Mapping[str, Path], folder: Path) -> Path:
         text, count = re.subn(named, f"path = '{place}'", text)
         assert count == 1
     assert 'repo = "' not in text
-    head, body = text.split("[tools.image_pipeline]", 1)
-    body = re.sub(r'dtype = "\w+"', 'dtype = "float32"', body)
-    body = re.sub(r"(width|height) = \[.*", r"\1 = [16, 64]", body)
-    body = re.sub(r"(width|height) = \d+", rf"\1 = {SIDE}", body)
-    body = re.sub(r"steps = \d+", "steps = 2", body)
     path = folder / f"{profile}.toml"
-    path.write_text(f"{head}[tools.image_pipeline]{body}", encoding="utf-8")
+    small_text = small(text, "image_pipeline", (16, 64), width=SIDE, height=SIDE, steps=2)
+    path.write_text(small_text, encoding="utf-8")
     return path
 
 
@@ -93,29 +98,14 @@ def flux(tmp_path_factory: pytest.TempPathFactory) -> Unison:
     return Unison.from_pretrained(tiny("flux_kontext", places, folder), device="cpu")
 
 
-def run(unison: Unison, task: str, *media: PIL.Image.Image, **fields: object) -> Result:
-    attached = MediaSet.of([Image.from_pil(picture) for picture in media])
-    call = TASK_CALL.validate_python({"task": task, "prompt": "a red star", **fields})
-    return unison.run(plan(call, attached), attached)
-
-
-def plan(call: TaskCall, media: MediaSet) -> Plan:
-    attachments = tuple(Attachment(handle=handle, kind=kind) for handle, kind in media.attachments)
-    return Plan(request=Request(text="a red star", attachments=attachments), steps=(call,))
-
-
 def weights(model: object) -> dict[str, object]:
     assert isinstance(model, torch.nn.Module)
     return dict(model.named_parameters())
 
 
-def changed(pack: Path, folder: Path, old: str, new: str) -> Unison:
+def with_change(pack: Path, folder: Path, old: str, new: str) -> Unison:
     """Open a pack with something replaced in it."""
-    text = pack.read_text("utf-8")
-    assert old in text
-    path = folder / "changed.toml"
-    path.write_text(text.replace(old, new), encoding="utf-8")
-    return Unison.from_pretrained(path, device="cpu")
+    return opened(changed(pack.read_text("utf-8"), (old, new)), folder / "changed.toml")
 
 
 def pixels(result: Result, index: int = 0) -> NDArray[np.uint8]:
@@ -157,25 +147,11 @@ def test_sdxl_draws_what_was_granted_and_the_same_for_the_same_seed(sdxl: Unison
 
 
 def test_sdxl_s_files_are_recorded_and_held_to_the_pack_s_pins(
-    tmp_path: Path, sdxl: Unison, sdxl_pack: Path
+    sdxl: Unison, sdxl_pack: Path
 ) -> None:
-    made = run(sdxl, "text_to_image").steps[0].artifacts[0].record.weights
-    used = {one.name: one.sha256 for one in made}
+    used = hashes(run(sdxl, "text_to_image"))
     name = next(one for one in used if one.startswith("pipeline/unet/"))
-    place = f"path = '{sdxl_pack.parent / 'base'}'"
-    text = sdxl_pack.read_text("utf-8")
-    assert place in text
-    for digest in (used[name], "0" * 64):
-        pins = f'pins = [{{ file = "{name.removeprefix("pipeline/")}", sha256 = "{digest}" }}]'
-        pack = tmp_path / "pinned.toml"
-        pack.write_text(text.replace(place, f"{place}\n{pins}"), encoding="utf-8")
-        pinned = Unison.from_pretrained(pack, device="cpu")
-        if digest == used[name]:
-            assert pixels(run(pinned, "text_to_image")).shape == (SIDE, SIDE, 3)
-            continue
-        expected = f"sha256 {used[name]}, the tool pack states {digest}"
-        with pytest.raises(WeightsError, match=expected):
-            run(pinned, "text_to_image")
+    assert_pins_hold(sdxl_pack, sdxl_pack.parent / "base", "text_to_image", name, used[name])
 
 
 def test_sdxl_reads_prompt_negative_prompt_and_guidance(sdxl: Unison) -> None:
@@ -195,11 +171,8 @@ def test_sdxl_inpaints_and_keeps_the_rest_to_the_pixel(sdxl: Unison) -> None:
 
 def test_sdxl_runs_the_granted_steps_of_an_edit(sdxl: Unison) -> None:
     events: list[ProgressEvent] = []
-    attached = MediaSet.of([Image.from_pil(scene()), Image.from_pil(left_half())])
-    call = TASK_CALL.validate_python(
-        {"task": "image_editing", "prompt": "x", "source": "image_1", "mask": "image_2", "steps": 3}
-    )
-    sdxl.run(plan(call, attached), attached, progress=events.append)
+    fields = {"source": "image_1", "mask": "image_2", "steps": 3}
+    sdxl.run(*asked("image_editing", scene(), left_half(), **fields), progress=events.append)
     assert [e.done for e in events if e.stage == "denoise"] == [0, 1, 2, 3]
 
 
@@ -243,7 +216,7 @@ def test_sdxl_sees_each_reference_and_other_tasks_see_none(sdxl: Unison) -> None
 def test_the_scale_of_the_pack_is_how_much_references_count(
     tmp_path: Path, sdxl: Unison, sdxl_pack: Path
 ) -> None:
-    less = changed(sdxl_pack, tmp_path, "scale = 0.6", "scale = 0.01")
+    less = with_change(sdxl_pack, tmp_path, "scale = 0.6", "scale = 0.01")
     plain = pixels(run(sdxl, "text_to_image")).astype(int)
     far, near = (
         abs(pixels(run(unison, REFERENCES, scene(), references=("image_1",))) - plain).mean()
@@ -318,20 +291,11 @@ def test_the_adapter_has_a_denoiser_of_its_own_with_the_weights_of_the_others(
 
 
 def test_a_run_is_stopped_within_a_step_and_the_next_is_as_before(sdxl: Unison) -> None:
-    call = TASK_CALL.validate_python({"task": "text_to_image", "prompt": "a red star", "steps": 9})
-    asked = Plan(request=Request(text="x"), steps=(call,))
-    seen: list[int] = []
-
-    def stop(event: ProgressEvent) -> None:
-        if event.stage == "denoise":
-            seen.append(event.done)
-            if event.done == 2:
-                raise RunCancelledError("stop")
-
+    stop = Stop()
     before = pixels(run(sdxl, "text_to_image"))
     with pytest.raises(RunCancelledError):
-        sdxl.run(asked, progress=stop)
-    assert seen == [0, 1, 2]
+        sdxl.run(*asked("text_to_image", steps=9), progress=stop)
+    assert stop.seen == [0, 1, 2]
     assert (pixels(run(sdxl, "text_to_image")) == before).all()
 
 
@@ -350,7 +314,9 @@ def test_numbers_that_are_none_are_an_error(tmp_path: Path, sdxl_pack: Path) -> 
     with torch.no_grad():
         pipe.vae.decoder.conv_out.bias.fill_(float("nan"))
     pipe.save_pretrained(tmp_path / "base")
-    broken = changed(sdxl_pack, tmp_path, str(sdxl_pack.parent / "base"), str(tmp_path / "base"))
+    broken = with_change(
+        sdxl_pack, tmp_path, str(sdxl_pack.parent / "base"), str(tmp_path / "base")
+    )
     with pytest.raises(GenerationError, match="not numbers"):
         run(broken, "text_to_image")
 
@@ -358,14 +324,14 @@ def test_numbers_that_are_none_are_an_error(tmp_path: Path, sdxl_pack: Path) -> 
 def test_sides_that_the_pipeline_would_change_are_the_packs_mistake(
     tmp_path: Path, sdxl_pack: Path
 ) -> None:
-    odd = changed(sdxl_pack, tmp_path, "multiple_of = 8", "multiple_of = 1")
+    odd = with_change(sdxl_pack, tmp_path, "multiple_of = 8", "multiple_of = 1")
     with pytest.raises(GenerationError, match="multiples of 2, granted 33x32") as caught:
         run(odd, "text_to_image", width=33, height=32)
     assert caught.value.hint == "Set multiple_of = 2 in the tool pack."
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path, sdxl_pack: Path) -> None:
-    lost = changed(sdxl_pack, tmp_path, str(sdxl_pack.parent / "base"), "/nowhere")
+    lost = with_change(sdxl_pack, tmp_path, str(sdxl_pack.parent / "base"), "/nowhere")
     with pytest.raises(WeightsError, match="no folder /nowhere"):
         run(lost, "text_to_image")
 
@@ -380,14 +346,10 @@ def test_a_folder_that_is_not_there(tmp_path: Path, sdxl_pack: Path) -> None:
 def test_a_missing_adapter_is_told_before_anything_is_loaded(
     tmp_path: Path, sdxl_pack: Path, old: str, new: str, words: str
 ) -> None:
-    lost = changed(sdxl_pack, tmp_path, old, new)
-    attached = MediaSet.of([Image.from_pil(scene())])
-    call = TASK_CALL.validate_python(
-        {"task": REFERENCES, "prompt": "a red star", "references": ("image_1",)}
-    )
+    lost = with_change(sdxl_pack, tmp_path, old, new)
     events: list[ProgressEvent] = []
     with pytest.raises(WeightsError, match=words):
-        lost.run(plan(call, attached), attached, progress=events.append)
+        lost.run(*asked(REFERENCES, scene(), references=("image_1",)), progress=events.append)
     assert events == []
 
 
@@ -398,7 +360,7 @@ def test_a_file_that_is_no_adapter(tmp_path: Path, sdxl_pack: Path) -> None:
     weights = load_file(good / "ip-adapter_sdxl.safetensors")
     del weights["ip_adapter.1.to_k_ip.weight"]
     save_file(weights, good / "torn.safetensors")
-    torn = changed(sdxl_pack, tmp_path, "ip-adapter_sdxl.safetensors", "torn.safetensors")
+    torn = with_change(sdxl_pack, tmp_path, "ip-adapter_sdxl.safetensors", "torn.safetensors")
     with pytest.raises(WeightsError, match=r"torn\.safetensors could not be loaded as IP-Adapter"):
         run(torn, REFERENCES, scene(), references=("image_1",))
     assert pixels(run(torn, "text_to_image")).any()
@@ -427,12 +389,10 @@ def test_a_file_that_is_no_adapter(tmp_path: Path, sdxl_pack: Path) -> None:
 )  # fmt: skip
 def test_bad_packs_name_the_key(old: str, new: str, key: str, words: str) -> None:
     text = (TOOLS / "sdxl.toml").read_text(encoding="utf-8")
-    assert old in text
-    with pytest.raises(PackError) as caught:
-        parse_pack(text.replace(old, new, 1), file="some.toml")
-    assert caught.value.key == f"tools[1].image_pipeline.{key}"
-    assert words in caught.value.message
-    assert caught.value.line is not None
+    error = refusal(text, old, new)
+    assert error.key == f"tools[1].image_pipeline.{key}"
+    assert words in error.message
+    assert error.line is not None
 
 
 @pytest.mark.parametrize(
@@ -446,10 +406,9 @@ def test_bad_packs_name_the_key(old: str, new: str, key: str, words: str) -> Non
 )  # fmt: skip
 def test_bad_image_tools_name_the_key(old: str, new: str, key: str, words: str) -> None:
     text = (TOOLS / "sdxl.toml").read_text(encoding="utf-8")
-    with pytest.raises(PackError) as caught:
-        parse_pack(text.replace(old, new, 1), file="some.toml")
-    assert caught.value.key == f"tools[1].{key}"
-    assert words in caught.value.message
+    error = refusal(text, old, new)
+    assert error.key == f"tools[1].{key}"
+    assert words in error.message
 
 
 def test_references_by_sdxl_need_an_adapter() -> None:
@@ -457,16 +416,16 @@ def test_references_by_sdxl_need_an_adapter() -> None:
     table = text[
         text.index("[tools.image_pipeline.ip_adapter]") : text.index("[tools.defaults]\nwidth")
     ]
-    with pytest.raises(PackError, match="goes with ip_adapter") as caught:
-        parse_pack(text.replace(table, ""), file="some.toml")
-    assert caught.value.key == "tools[1].image_pipeline.ip_adapter"
+    error = refusal(text, table, "")
+    assert error.key == "tools[1].image_pipeline.ip_adapter"
+    assert "goes with ip_adapter" in error.message
 
 
 def test_a_class_that_takes_one_reference_is_promised_no_more() -> None:
     text = (TOOLS / "flux_kontext.toml").read_text(encoding="utf-8")
-    with pytest.raises(PackError, match="FluxKontextPipeline takes 1 reference, not 3") as caught:
-        parse_pack(text.replace("references = 1", "references = 3"), file="some.toml")
-    assert caught.value.key == "tools[1].limits.references"
+    error = refusal(text, "references = 1", "references = 3")
+    assert error.key == "tools[1].limits.references"
+    assert "FluxKontextPipeline takes 1 reference, not 3" in error.message
 
 
 # --- FLUX Kontext ------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import PIL.Image
 import pytest
-from echoing import Slow, echo_agent
+from echoing import Slow, assert_cancelling_stops, echo_agent
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai import BinaryContent
 from pydantic_ai.exceptions import UnexpectedModelBehavior
@@ -122,14 +122,9 @@ def test_a_cancelled_pydantic_run_stops_the_work() -> None:
     async def run() -> None:
         toolset = pydantic_ai.unison_toolset(echo_agent(slow))
         model = FunctionModel(Scripted(("text_to_image", STAR)))
-        running = asyncio.create_task(PydanticAgent(model, toolsets=[toolset]).run("draw"))
-        await asyncio.to_thread(slow.begun.wait, 60)
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
+        await PydanticAgent(model, toolsets=[toolset]).run("draw")
 
-    asyncio.run(run())
-    assert slow.stopped.wait(30)
+    assert_cancelling_stops(slow, run())
 
 
 # --- smolagents ------------------------------------------------------------------------------------------

@@ -7,10 +7,8 @@ import os
 import re
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Generator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, AsyncExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ import PIL.Image
 import pytest
 import uvicorn
 from echoing import STEPS, Slow, echo_agent
+from loopback import serving
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from typer.testing import CliRunner
@@ -38,21 +37,8 @@ from unison_agent.packs import load_pack
 TOKEN = "a token of one's own"
 
 
-@contextmanager
-def serving(unison: Unison, access: Access | None = None) -> Generator[str]:
-    """Serve on a free port of this machine; yields the address."""
-    config = uvicorn.Config(http_app(UnisonServer(unison), access), port=0, log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.05)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}/mcp"
-    finally:
-        server.should_exit = True
-        thread.join()
+def serving_agent(unison: Unison, access: Access | None = None) -> AbstractContextManager[str]:
+    return serving(http_app(UnisonServer(unison), access))
 
 
 async def draw(client: Client, prompt: str = "a red star", **more: object) -> types.CallToolResult:
@@ -245,7 +231,7 @@ def test_progress_reaches_an_http_client() -> None:
         async with Client(url) as client:
             await client.call_tool("text_to_image", {"prompt": "a star"}, progress_callback=note)
 
-    with serving(echo_agent()) as url:
+    with serving_agent(echo_agent()) as url:
         asyncio.run(run(url))
     numbers = [number for number, _ in told]
     assert numbers == sorted(set(numbers))
@@ -272,7 +258,7 @@ def test_a_cancelled_call_stops_within_a_step(over_http: bool) -> None:
             assert slow.steps == cancelled_at < STEPS - 1
 
     if over_http:
-        with serving(echo_agent(slow)) as url:
+        with serving_agent(echo_agent(slow)) as url:
             asyncio.run(run(url))
     else:
         asyncio.run(run(UnisonServer(echo_agent(slow))))
@@ -290,7 +276,7 @@ def _initialize(url: str, headers: Mapping[str, str]) -> httpx2.Response:
 
 
 def test_a_bad_host_origin_or_token_is_refused() -> None:
-    with serving(echo_agent(), Access(token=TOKEN, origins=("https://example.org",))) as url:
+    with serving_agent(echo_agent(), Access(token=TOKEN, origins=("https://example.org",))) as url:
         right = {"authorization": f"Bearer {TOKEN}"}
         assert _initialize(url, right).status_code == 200
         for origin in ("http://localhost:6274", "https://example.org"):
@@ -323,7 +309,7 @@ def test_a_client_with_the_token_calls() -> None:
             client = await stack.enter_async_context(Client(transport))
             assert not (await draw(client)).is_error
 
-    with serving(echo_agent(), Access(token=TOKEN)) as url:
+    with serving_agent(echo_agent(), Access(token=TOKEN)) as url:
         asyncio.run(run(url))
 
 

@@ -5,15 +5,14 @@ import sys
 import threading
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import PIL.Image
 import pytest
-import uvicorn
 from echoing import echo_agent
 from foreign_server import foreign_server
+from loopback import serving
 from mcp import StdioServerParameters
 from pydantic import JsonValue
 
@@ -46,22 +45,6 @@ def jobs() -> Generator[ServerTools]:
     """The server in this process."""
     with ServerTools(foreign_server(), outputs=PICTURES) as server:
         yield server
-
-
-@contextmanager
-def over_http() -> Generator[str]:
-    """Serve on a free port of this machine; yields the address."""
-    config = uvicorn.Config(foreign_server().streamable_http_app(), port=0, log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/mcp"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def threads() -> set[threading.Thread]:
@@ -251,7 +234,10 @@ def test_a_process_that_ends_is_told() -> None:
 
 
 def test_a_server_is_called_over_http() -> None:
-    with over_http() as url, ServerTools(url, outputs=PICTURES) as server:
+    with (
+        serving(foreign_server().streamable_http_app()) as url,
+        ServerTools(url, outputs=PICTURES) as server,
+    ):
         assert call(server, "weather", city="Wien")[1] == "Wien: 1 days of 20 celsius"
         (drawn,), _ = call(server, "odd_jobs_text_to_image", prompt="a leaf")
         assert drawn.width == 32

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
-from echoing import Slow, echo_agent
+from echoing import Slow, assert_cancelling_stops, echo_agent
 
 from unison_agent.functions import functions, in_format
 from unison_agent.media import open_medium
@@ -113,11 +113,6 @@ def test_a_cancelled_run_stops_the_work() -> None:
 
     async def run() -> None:
         script = Script(strict("text_to_image", **STAR))
-        running = asyncio.create_task(follow(script, unison_tools(echo_agent(slow))))
-        await asyncio.to_thread(slow.begun.wait, 60)
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
+        await follow(script, unison_tools(echo_agent(slow)))
 
-    asyncio.run(run())
-    assert slow.stopped.wait(30)
+    assert_cancelling_stops(slow, run())

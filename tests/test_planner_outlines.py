@@ -10,10 +10,10 @@ import jsonschema
 import openai
 import outlines
 import pytest
+from learned_tokenizers import tokenizer_of_requests
 from outlines.inputs import Chat
 from outlines.types import JsonSchema
 from pydantic import BaseModel
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from unison_agent.agent import Unison
@@ -296,20 +296,7 @@ def test_an_asynchronous_model_is_refused() -> None:
 
 @pytest.fixture(scope="module")
 def tokenizer() -> PreTrainedTokenizerFast:
-    rng = random.Random(0)
-    core = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    core.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=500,
-        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    core.train_from_iterator([nano_sample(rng).request.text for _ in range(200)], trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=core, eos_token="<|im_end|>", pad_token="<|im_end|>"
-    )
+    return tokenizer_of_requests()
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
+from learned_tokenizers import tokenizer_of_requests
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from unison_agent.decoding import (
@@ -41,20 +42,7 @@ HEAD = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>
 
 
 def make_tokenizer(*, special: bool) -> PreTrainedTokenizerFast:
-    rng = random.Random(0)
-    core = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    core.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=500,
-        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    core.train_from_iterator([nano_sample(rng).request.text for _ in range(200)], trainer)
-    made = PreTrainedTokenizerFast(
-        tokenizer_object=core, eos_token="<|im_end|>", pad_token="<|im_end|>"
-    )
+    made = tokenizer_of_requests()
     made.add_tokens([signal.value for signal in Signal], special_tokens=special)
     return made
 

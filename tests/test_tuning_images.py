@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from tiny_packs import ARRAYS_OF_TENSORS
 
 from unison_agent.pipeline_specs import (
     ClipPipelineSpec,
@@ -32,8 +33,7 @@ from unison_agent.testing_images import (
     save_tiny_sdxl_controlnet,
 )
 
-# Of numpy, about arrays that diffusers' Euler scheduler makes of tensors.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = ARRAYS_OF_TENSORS
 
 STEPS = 12
 Picture = NDArray[np.float32]

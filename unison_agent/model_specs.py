@@ -7,24 +7,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from unison_agent.file_specs import Count, Dtype, FileName, Files, FolderName, Pin, Repo, wrong
+from unison_agent.file_specs import Count, Dtype, FileName, Files, FolderName, wrong
 from unison_agent.speed_specs import Switches
-
-__all__ = [
-    "ConnectorSpec",
-    "Count",
-    "Dtype",
-    "FileName",
-    "Files",
-    "FolderName",
-    "HasWeights",
-    "LoraSpec",
-    "Pin",
-    "PipelineSpec",
-    "Repo",
-    "UnderstandingSpec",
-    "wrong",
-]
 
 
 class HasWeights(Files):

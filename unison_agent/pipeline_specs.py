@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from unison_agent.file_specs import Dtype, Pin, Repo, wrong
+from unison_agent.file_specs import Dtype, Files, wrong
 from unison_agent.speed_specs import Switches
-from unison_agent.tasks import ControlType, Task, Wire
+from unison_agent.tasks import ControlType, Task
 
 DrawingClass = Literal["StableDiffusionXLPipeline", "FluxPipeline", "QwenImagePipeline"]
 EditingClass = Literal[
@@ -27,15 +27,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 WeightFile = Annotated[str, Field(pattern=rf"^{_PART}\.safetensors$")]
 
 
-class Place(Wire):
+class Place(Files):
     """Where weights lie: in a repository of the hub, or in a folder of one's own."""
-
-    repo: Repo | None = Field(default=None, description="Repository on the hub.")
-    revision: str | None = Field(default=None, description="Commit or branch of `repo`.")
-    path: str | None = Field(
-        default=None, min_length=1, description="Folder that save_pretrained wrote, not `repo`."
-    )
-    pins: tuple[Pin, ...] = Field(default=(), description="Files and the hashes they must have.")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -44,10 +37,6 @@ class Place(Wire):
         if (self.repo is None) != (self.revision is None):
             raise wrong("repo goes with revision, path goes without", "revision")
         return self
-
-    def pinned(self) -> dict[str, str]:
-        """Return the stated hashes by file."""
-        return {pin.file: pin.sha256 for pin in self.pins}
 
     @property
     def place(self) -> str:

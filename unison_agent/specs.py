@@ -10,16 +10,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from unison_agent.file_specs import Repo, wrong
 from unison_agent.limit_specs import Defaults, Limits
 from unison_agent.model_specs import (
     ConnectorSpec,
-    Files,
     HasWeights,
     LoraSpec,
     PipelineSpec,
-    Repo,
     UnderstandingSpec,
-    wrong,
 )
 from unison_agent.pipeline_specs import (
     AdapterName,
@@ -36,7 +34,6 @@ __all__ = [
     "ConnectorSpec",
     "Defaults",
     "Domain",
-    "Files",
     "HasWeights",
     "ImagePipelineSpec",
     "Limits",

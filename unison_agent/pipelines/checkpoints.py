@@ -30,12 +30,12 @@ from unison_agent.speed_specs import Switches
 if TYPE_CHECKING:
     import torch
 
+    from unison_agent.file_specs import Dtype
     from unison_agent.pipeline_specs import (
         Addition,
         Checkpoint,
         ClipClass,
         ClipPipelineSpec,
-        Dtype,
         ImageClass,
     )
 

@@ -1,6 +1,5 @@
 """Pipelines of clips as the library uses them: what each class is called with, and where they are kept; it knows no calls."""
 
-import logging
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol, Unpack, cast
 from unison_agent.errors import WeightsError
 from unison_agent.pipelines.checkpoints import CheckpointStore
 from unison_agent.pipelines.image import Guided, Pipe
+from unison_agent.pipelines.loading import ignore_advice
+from unison_agent.pipelines.origin import hashes_and_sources, origin
 from unison_agent.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
     from unison_agent.pipeline_specs import ClipClass, ClipPipelineSpec
+
+_SCHEDULER = "diffusers.schedulers.scheduling_flow_match_euler_discrete"
 
 
 class Clips(Protocol):
@@ -88,12 +91,16 @@ class LoadedClipPipeline:
         spec: Its checkpoint, with the values that stay the same from call to call.
         kind: Its class.
         pipe: An object of that class.
+        hashes: SHA-256 of its files, by the names that records give them.
+        sources: ``owner/name@commit`` by the same names, of what came from the hub.
         lock: Held while it runs; pipelines of one checkpoint share it, for they share its models.
     """
 
     spec: "ClipPipelineSpec"
     kind: "ClipClass"
     pipe: ClipPipe
+    hashes: Mapping[str, str] = field(default_factory=dict[str, str])
+    sources: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     lock: Lock = field(default_factory=Lock)
 
     @property
@@ -123,7 +130,7 @@ class ClipPipelineStore(CheckpointStore):
         A budget does not count who holds it: while it runs, `lend` it.
 
         Raises:
-            WeightsError: Files are missing, pickled or do not belong together, or not to this class.
+            WeightsError: Files are missing, pickled, do not belong together or not to this class, or are not the pinned ones.
             DownloadError: The hub could not be reached.
             MachineError: The models do not fit into the budget.
         """
@@ -137,10 +144,12 @@ class ClipPipelineStore(CheckpointStore):
         """Lend a pipeline on the models of `spec`, which are not released meanwhile; see `get`."""
         with self._lend(spec, kind, None, progress) as (lent, running):
             pipe = cast("ClipPipe", lent)
+            hashes, sources = hashes_and_sources(origin(spec, "pipeline"))
             if kind == "LTXConditionPipeline":
                 _check_scheduler(spec, pipe)
-                _expect_own_timesteps()
-            yield LoadedClipPipeline(spec, kind, pipe, running)
+                # It gives its scheduler timesteps alone, of which diffusers warns itself.
+                ignore_advice(_SCHEDULER, "`timesteps` were passed without `sigmas`")
+            yield LoadedClipPipeline(spec, kind, pipe, hashes, sources, running)
 
 
 def _check_scheduler(spec: "ClipPipelineSpec", pipe: ClipPipe) -> None:
@@ -148,16 +157,3 @@ def _check_scheduler(spec: "ClipPipelineSpec", pipe: ClipPipe) -> None:
         msg = f"{spec.place}: its scheduler shifts by size, which LTXConditionPipeline cannot run."
         hint = "Bind LTXPipeline and LTXImageToVideoPipeline in the tool pack, or name LTX-Video 0.9.5 or later."
         raise WeightsError(msg, hint=hint)
-
-
-class _TimestepsFilter(logging.Filter):
-    """Drops diffusers' advice to itself: LTXConditionPipeline gives its scheduler timesteps alone."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "`timesteps` were passed without `sigmas`" not in record.getMessage()
-
-
-def _expect_own_timesteps() -> None:
-    log = logging.getLogger("diffusers.schedulers.scheduling_flow_match_euler_discrete")
-    if not any(isinstance(known, _TimestepsFilter) for known in log.filters):
-        log.addFilter(_TimestepsFilter())

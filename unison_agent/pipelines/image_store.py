@@ -8,7 +8,7 @@ from unison_agent.pipeline_specs import ControlNetSpec, IpAdapterSpec
 from unison_agent.pipelines.checkpoints import CheckpointStore
 from unison_agent.pipelines.image import LoadedImagePipeline
 from unison_agent.pipelines.ip_adapter import check_files
-from unison_agent.pipelines.origin import origin, switched_origin
+from unison_agent.pipelines.origin import hashes_and_sources, origin, switched_origin
 from unison_agent.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -66,12 +66,13 @@ class ImagePipelineStore(CheckpointStore):
                     files |= origin(addition, "ip_adapter")
                 case None:
                     pass
+            hashes, sources = hashes_and_sources(files)
             yield LoadedImagePipeline(
                 spec.place,
                 kind,
                 cast("Shared", pipe),
                 control_scale=scale,
-                hashes={name: digest for name, (digest, _) in files.items()},
-                sources={name: source for name, (_, source) in files.items()},
+                hashes=hashes,
+                sources=sources,
                 lock=running,
             )

@@ -13,7 +13,8 @@ from unison_agent.pipelines.loading import LOAD_ERRORS, not_loaded, quiet
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from unison_agent.pipeline_specs import Dtype, IpAdapterSpec
+    from unison_agent.file_specs import Dtype
+    from unison_agent.pipeline_specs import IpAdapterSpec
 
 
 class _Net(Protocol):

@@ -1,5 +1,6 @@
-"""What loading any pipeline takes: a device, and no bars on the terminal; it knows no pipelines."""
+"""What loading any pipeline takes: a device, no bars on the terminal, no idle advice; it knows no pipelines."""
 
+import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -31,6 +32,24 @@ def quiet() -> Generator[None]:
     finally:
         for log in shown:
             log.enable_progress_bar()
+
+
+class _Advice(logging.Filter):
+    """Drops what a library says to itself."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self.words = words
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return self.words not in record.getMessage()
+
+
+def ignore_advice(logger: str, words: str) -> None:
+    """Keep messages with these words out of a library's log, from now on."""
+    log = logging.getLogger(logger)
+    if not any(isinstance(known, _Advice) and known.words == words for known in log.filters):
+        log.addFilter(_Advice(words))
 
 
 def not_loaded(place: str, kind: str, error: Exception, *, from_hub: bool) -> WeightsError:

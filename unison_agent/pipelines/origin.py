@@ -1,5 +1,6 @@
 """Which files a checkpoint was loaded from, by hash and by commit of the hub; it loads nothing."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,17 @@ if TYPE_CHECKING:
     Origin = dict[str, tuple[str, str | None]]
 
 
-def origin(what: "Place", prefix: str) -> "Origin":
-    """Return the SHA-256 of a checkpoint's files and ``owner/name@commit``, by the names that records give them.
+def files_of(
+    what: "Files", of: str, *, without: Iterable[str] = ()
+) -> tuple[Mapping[str, str], str | None]:
+    """Return the SHA-256 of a checkpoint's files by their paths in it, and ``owner/name@commit``.
+
+    Nothing where the hub's cache has none of it.
+
+    Args:
+        what: Where they lie, and what the tool pack pins of them.
+        of: What to call it in messages.
+        without: Folders in it that are not loaded.
 
     Raises:
         WeightsError: One is another than the tool pack pins.
@@ -24,12 +34,21 @@ def origin(what: "Place", prefix: str) -> "Origin":
     folder = _folder(what)
     if folder is None:
         if what.pins:
-            msg = f"{what.place}: its files were not found, so their hashes cannot be checked."
+            msg = f"{of}: its files were not found, so their hashes cannot be checked."
             raise WeightsError(msg, hint="Fetch them into the hub's own cache.")
-        return {}
-    check_pins(folder, what.pinned(), of=what.place)
-    source = hub_source(what.repo, folder)
-    return {f"{prefix}/{name}": (digest, source) for name, digest in weight_files(folder).items()}
+        return {}, None
+    check_pins(folder, what.pinned(), of=of)
+    return weight_files(folder, without=without), hub_source(what.repo, folder)
+
+
+def origin(what: "Place", prefix: str) -> "Origin":
+    """Return hash and ``owner/name@commit`` of a checkpoint's files, by the names that records give them.
+
+    Raises:
+        WeightsError: One is another than the tool pack pins.
+    """
+    hashes, source = files_of(what, what.place)
+    return {f"{prefix}/{name}": (digest, source) for name, digest in hashes.items()}
 
 
 def switched_origin(switches: "Switches") -> "Origin":
@@ -43,7 +62,13 @@ def switched_origin(switches: "Switches") -> "Origin":
     return found
 
 
-def _folder(what: "Place | Files") -> Path | None:
+def hashes_and_sources(files: "Origin") -> tuple[dict[str, str], dict[str, str | None]]:
+    """Return the hashes of files by name, and by the same names where they came from."""
+    hashes = {name: digest for name, (digest, _) in files.items()}
+    return hashes, {name: source for name, (_, source) in files.items()}
+
+
+def _folder(what: "Files") -> Path | None:
     if what.repo is not None and what.revision is not None:
         return cached_folder(what.repo, what.revision)
     return Path(what.path or "")

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from unison_agent.errors import DownloadError, MissingDependencyError, WeightsError
-from unison_agent.file_hashes import check_pins, weight_files
-from unison_agent.hub_files import cached_folder, hub_source
 from unison_agent.pipelines.budget import Admit, MemoryBudget
 from unison_agent.pipelines.loading import quiet
 from unison_agent.pipelines.needs import check_machine
+from unison_agent.pipelines.origin import files_of
 from unison_agent.pipelines.tunable import Tunable
 from unison_agent.pipelines.tuning import load_arguments, place, tune, weight_bytes
 from unison_agent.pipelines.vace import LoadedPipeline, adopt
@@ -88,7 +87,8 @@ class PipelineStore:
         pipe = _from_pretrained(self._root, spec, progress)
         source: str | None = None
         if spec.folder is None:
-            hashes, source = _files(spec)
+            unread = () if spec.text_encoder else ("text_encoder",)
+            hashes, source = files_of(spec, name, without=unread)
         loaded = adopt(
             pipe,
             name=name,
@@ -151,28 +151,6 @@ def verified(folder: Path) -> Mapping[str, str]:
         msg = f"{index} describes {name!r}; expected 'WanVACEPipeline'."
         raise WeightsError(msg, hint="Only Wan VACE pipelines can serve all nine generation tasks.")
     return hashes
-
-
-def _files(spec: "PipelineSpec") -> tuple[Mapping[str, str], str | None]:
-    """Return the hashes of a pipeline's files, and which commit of the hub they are of.
-
-    Raises:
-        WeightsError: One is another than the tool pack pins.
-    """
-    if spec.repo is not None and spec.revision is not None:
-        folder = cached_folder(spec.repo, spec.revision)
-    else:
-        folder = Path(spec.path or "")
-    if folder is None:
-        if spec.pins:
-            msg = (
-                f"{source_name(spec)}: its files were not found, so their hashes cannot be checked."
-            )
-            raise WeightsError(msg, hint="Fetch them into the hub's own cache.")
-        return {}, None
-    check_pins(folder, spec.pinned(), of=source_name(spec))
-    unread = () if spec.text_encoder else ("text_encoder",)
-    return weight_files(folder, without=unread), hub_source(spec.repo, folder)
 
 
 def _from_pretrained(root: Path, spec: "PipelineSpec", progress: Progress) -> Tunable:

@@ -3,6 +3,7 @@
 Loading, `tune` and `place` follow each other: a LoRA is merged before weights are cast, and both before they move.
 """
 
+import json
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -80,16 +81,14 @@ def _file(files: "Files", name: str, progress: Progress) -> Path:
 
 
 def _gguf_denoiser(file: Path, where: str, revision: str | None, dtype: "Dtype") -> object:
-    import json
-
     import diffusers
     import torch
 
-    from unison_agent.hub_files import repo_folder as fetch
-
     folder = Path(where)
     if not folder.is_dir():
-        folder = fetch(where, revision or "main", ("model_index.json", "transformer/config.json"))
+        folder = repo_folder(
+            where, revision or "main", ("model_index.json", "transformer/config.json")
+        )
     try:
         config = json.loads((folder / "transformer" / "config.json").read_text(encoding="utf-8"))
         kind = getattr(diffusers, str(config["_class_name"]))

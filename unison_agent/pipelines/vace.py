@@ -4,19 +4,21 @@ What diffusers cannot see is set here after every load: the true scale factors o
 only notice in the middle of a run is refused here: a transformer that does not fit its VAE.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol, cast
 
 from unison_agent.errors import WeightsError
+from unison_agent.pipelines.loading import ignore_advice
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
     from PIL.Image import Image as PilImage
+
+_LOG = "diffusers.pipelines.wan.pipeline_wan_vace"
 
 
 class VaceTransformerConfig(Protocol):
@@ -154,7 +156,8 @@ def adopt(
     _check_parts(pipe, name, vae_spatial)
     pipe.set_progress_bar_config(disable=True)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     if vae_temporal == 1:
-        _expect_rounding()
+        # It advises that num_frames - 1 be divisible by 1, which no number heeds.
+        ignore_advice(_LOG, "has to be divisible by 1. Rounding")
     return LoadedPipeline(name, vace, vae_spatial, vae_temporal, blank_ramp, hashes or {}, source)
 
 
@@ -192,16 +195,3 @@ class _Parts(Protocol):
     transformer: VaceTransformer
     vae: _Vae
     scheduler: _Scheduler
-
-
-class _RoundingFilter(logging.Filter):
-    """Drops diffusers' advice that num_frames - 1 be divisible by 1, which no number heeds."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "has to be divisible by 1. Rounding" not in record.getMessage()
-
-
-def _expect_rounding() -> None:
-    log = logging.getLogger("diffusers.pipelines.wan.pipeline_wan_vace")
-    if not any(isinstance(known, _RoundingFilter) for known in log.filters):
-        log.addFilter(_RoundingFilter())

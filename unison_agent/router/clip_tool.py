@@ -10,6 +10,7 @@ from unison_agent.media import MediaSet
 from unison_agent.pipelines import ClipPipelineStore, LoadedClipPipeline
 from unison_agent.progress import Progress
 from unison_agent.replay import WeightHash
+from unison_agent.router.tools import weight_hashes
 from unison_agent.specs import ToolSpec
 from unison_agent.tasks import GrantedTask, TaskCall
 
@@ -30,6 +31,8 @@ class ClipTool:
         # ToolSpec has checked that a tool with the adapter "clips" has one.
         self._models = cast("ClipPipelineSpec", spec.clip_pipeline)
         self._pipelines = pipelines
+        self._used: dict[str, str] = {}
+        self._sources: dict[str, str | None] = {}
 
     def run(
         self, call: TaskCall, granted: GrantedTask, media: MediaSet, progress: Progress
@@ -38,7 +41,7 @@ class ClipTool:
 
         Raises:
             RequestError: The media do not fit, or the spec has no class for the task.
-            WeightsError: Weights are missing or damaged.
+            WeightsError: Weights are missing or damaged, or others than the pack pins.
         """
         kind = self._models.classes().get(call.task)
         if kind is None:
@@ -48,11 +51,14 @@ class ClipTool:
         lent = ExitStack()  # until the adapter is done
 
         def load(listener: Progress) -> LoadedClipPipeline:
-            return lent.enter_context(self._pipelines.lend(self._models, kind, listener))
+            loaded = lent.enter_context(self._pipelines.lend(self._models, kind, listener))
+            self._used |= loaded.hashes
+            self._sources |= loaded.sources
+            return loaded
 
         with lent:
             return DiffusersClipAdapter(kind, load).run(call, granted, media, None, progress)
 
     def weights(self) -> tuple[WeightHash, ...]:
-        """Return none: a revision pins what comes from the hub."""
-        return ()
+        """Return the hashes of the checkpoint, once it was loaded."""
+        return weight_hashes(self._used, self._sources)

@@ -20,7 +20,7 @@ from unison_agent import compose
 from unison_agent.reading import Frames
 from unison_agent.scenes import words, world
 from unison_agent.scenes.examples import spread
-from unison_agent.training.loop import Budget, set_rate
+from unison_agent.training.loop import Budget, add_run_arguments, set_rate
 from unison_agent.training.plain_attention import attend_plainly
 from unison_agent.training.shared_questions import answer_logits, row_of
 
@@ -63,10 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--vision", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("runs/answers"))
-    parser.add_argument("--minutes", type=float, default=25)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
+    add_run_arguments(parser, out=Path("runs/answers"), minutes=25, threads=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     attend_plainly()

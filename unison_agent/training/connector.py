@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from unison_agent.connector import Resampler, Shape
 from unison_agent.scenes import words
 from unison_agent.tasks import GENERATION_TASKS, GenerationTask
-from unison_agent.training.loop import Budget, set_rate
+from unison_agent.training.loop import Budget, add_run_arguments, set_rate
 from unison_agent.training.states import TEXT_DIM, Pool, load_pool, pool_wording
 
 LEARNING_RATE = 1e-3
@@ -43,10 +43,7 @@ def main() -> None:
     """Train, resume, and leave last.pt for the generator to start from."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pools", type=Path, default=Path("runs/pools"))
-    parser.add_argument("--out", type=Path, default=Path("runs/connector"))
-    parser.add_argument("--minutes", type=float, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
+    add_run_arguments(parser, out=Path("runs/connector"), minutes=5)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)

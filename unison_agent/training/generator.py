@@ -23,7 +23,7 @@ from unison_agent.connector import Resampler, Shape
 from unison_agent.tasks import GENERATION_TASKS
 from unison_agent.training import closed_form_vae as vae
 from unison_agent.training.generator_batches import LATENT_CHANNELS, Source, scene_basis
-from unison_agent.training.loop import Average, Budget, set_rate
+from unison_agent.training.loop import Average, Budget, add_run_arguments, set_rate
 from unison_agent.training.plain_attention import attend_plainly
 from unison_agent.training.states import TEXT_DIM
 from unison_agent.training.wan_transformer import PATCH, make_transformer
@@ -65,13 +65,10 @@ def main() -> None:
     """Train or resume; checkpoints go to <out>/last.pt."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pools", type=Path, default=Path("runs/pools"))
-    parser.add_argument("--out", type=Path, default=Path("runs/generator"))
     parser.add_argument("--connector", type=Path, default=Path("runs/connector/last.pt"))
-    parser.add_argument(
-        "--minutes", type=float, default=90, help="of the processor, if it has one thread"
+    add_run_arguments(
+        parser, out=Path("runs/generator"), minutes=90, of="of the processor, if it has one thread"
     )
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--task", choices=GENERATION_TASKS, help="learn this one alone")
     parser.add_argument("--predict", choices=PREDICTS, default="clean")
     parser.add_argument("--patch", type=int, default=PATCH, help="latent cells a side of a token")

@@ -5,12 +5,31 @@ It does not know what is trained.
 
 import json
 import time
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+
+def add_run_arguments(
+    parser: ArgumentParser, *, out: Path, minutes: float, threads: int = 2, of: str | None = None
+) -> None:
+    """Let a command be told what every run is: where it goes, how long it takes, its threads and its seed.
+
+    Args:
+        parser: Of the command.
+        out: The run's folder, unless another is named.
+        minutes: Its length, likewise.
+        threads: Of the processor, likewise.
+        of: What the minutes are of, where it is not plain.
+    """
+    parser.add_argument("--out", type=Path, default=out)
+    parser.add_argument("--minutes", type=float, default=minutes, help=of)
+    parser.add_argument("--threads", type=int, default=threads)
+    parser.add_argument("--seed", type=int, default=0)
 
 
 @dataclass

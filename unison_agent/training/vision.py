@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from unison_agent import compose, pixels
 from unison_agent.scenes import words, world
-from unison_agent.training.loop import Average, Budget, set_rate
+from unison_agent.training.loop import Average, Budget, add_run_arguments, set_rate
 from unison_agent.training.plain_attention import plain_attention
 
 if TYPE_CHECKING:
@@ -146,10 +146,7 @@ def main() -> None:
     """Train, resume, and write vision.safetensors."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", type=Path, required=True, help="folder of the language model")
-    parser.add_argument("--out", type=Path, default=Path("runs/vision"))
-    parser.add_argument("--minutes", type=float, default=15)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
+    add_run_arguments(parser, out=Path("runs/vision"), minutes=15)
     args = parser.parse_args()
     from safetensors.torch import save_file
 
