@@ -17,10 +17,11 @@ from unison_agent.errors import MediaError, MissingInputError, OutputError, Requ
 from unison_agent.media import Image
 from unison_agent.packs import load_pack
 from unison_agent.planning.planner import Planner
-from unison_agent.remake import Difference, profile_of, read_saved, remake
+from unison_agent.remake import Difference, remake
 from unison_agent.replay import Record, WeightHash
 from unison_agent.result import Result
 from unison_agent.router import AdapterTool, Router
+from unison_agent.saved_files import profile_of, read_saved
 from unison_agent.tasks import CustomCall, Evidence, Plan, Request, wordless_plan
 from unison_agent.testing import EchoAdapter, ScriptedWriter
 
