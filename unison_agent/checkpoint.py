@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 from unison_agent.errors import MissingDependencyError, WeightsError
 from unison_agent.file_hashes import file_hash
 from unison_agent.hub_files import repo_folder
-from unison_agent.peft_lora import check_merged
+from unison_agent.merged_checkpoint import check_merged
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.sight import CheckpointSight
 
