@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from unison_agent import replay
+from unison_agent import record_files, replay
 from unison_agent.errors import OutputError
 from unison_agent.media import DEFAULT_LIMITS
 from unison_agent.media.media_set import open_blob
@@ -57,7 +57,7 @@ def read_saved(source: str | Path | bytes) -> Saved:
         saved = Saved(blob.name, _sidecar(blob))
     else:
         open_blob(blob)  # a file that is cut short says so, not that it has no record
-        record = replay.read_blob(blob)
+        record = record_files.read_blob(blob)
         if record is None:
             msg = f"{blob.name} holds no record of how it was made."
             raise OutputError(msg, hint="Only files that were saved by unison-agent do.")
