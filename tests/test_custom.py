@@ -292,7 +292,11 @@ def test_definitions_that_lack_something() -> None:
     def nothing(wanted: object) -> None: ...
     def either(wanted: object) -> Image | Video: ...
     def three(wanted: object, media: object, more: object) -> str: ...
+    def in_words(wanted: object) -> None: ...
+    def unknown(wanted: object) -> None: ...
 
+    in_words.__annotations__["return"] = "an image"
+    unknown.__annotations__["return"] = "PIL.Nothing"
     for wrong, said in (
         (
             lambda: custom_tool({"type": "object"}, answer, name="t"),
@@ -306,6 +310,8 @@ def test_definitions_that_lack_something() -> None:
         (lambda: custom_tool(Crop, crop, description="x" * 201), "1 to 200 characters"),
         (lambda: custom_tool(Crop, nothing), "what it makes"),
         (lambda: custom_tool(Crop, either), "what it makes"),
+        (lambda: custom_tool(Crop, in_words), "what it makes"),
+        (lambda: custom_tool(Crop, unknown), "what it makes"),
         (lambda: custom_tool(Crop, three), "(arguments, media)"),
         (lambda: custom_tool(Tree, answer), "nested deeper"),
         (lambda: custom_tool(Pixels, answer), "has no JSON Schema"),

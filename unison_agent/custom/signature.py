@@ -30,7 +30,8 @@ def made_by(name: str, function: Callable[..., object]) -> OutputKind:
     """
     try:
         returned = cast("object", get_type_hints(function).get("return"))
-    except (NameError, TypeError):  # names that are only imported for type checking
+    # Names that are only imported for type checking, and strings that are no types.
+    except (NameError, AttributeError, TypeError, SyntaxError):
         returned = None
     kinds: list[OutputKind] = [_KINDS[part] for part in _parts(returned) if part in _KINDS]
     media: list[OutputKind] = [kind for kind in kinds if kind != "text"]
