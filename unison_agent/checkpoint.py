@@ -94,13 +94,13 @@ def load_checkpoint(
         MissingDependencyError: torch or transformers is not installed.
     """
     check_class(folder)
-    check_merged(folder)
     try:
         import torch
         from transformers import GenerationConfig, Qwen2_5_VLForConditionalGeneration
         from transformers.utils import logging
     except ImportError as error:
         raise MissingDependencyError(error.name or "torch", extra="models") from error
+    check_merged(folder)  # safetensors comes with transformers
     progress(ProgressEvent("load", 0, 1, "understanding model"))
     tokenizer, sight = _tokenizer(folder), CheckpointSight.load(folder)
     shown = logging.is_progress_bar_enabled()

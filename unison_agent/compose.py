@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from contextlib import nullcontext
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, cast
 
@@ -61,11 +62,14 @@ def load_nano(
     Raises:
         DownloadError: The base is not cached and could not be fetched.
         WeightsError: A file is missing or damaged.
-        MissingDependencyError: torch or transformers is not installed.
+        MissingDependencyError: torch, transformers or accelerate is not installed.
     """
     try:
         import torch
         from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
+
+        for package in ("accelerate", "transformers"):  # wanted below, after the download
+            import_module(package)
     except ImportError as error:
         raise MissingDependencyError(error.name or "torch", extra="models") from error
     hashes = weights.verify_folder(folder)

@@ -78,7 +78,7 @@ class PeftLora:
         Raises:
             WeightsError: A file is missing or damaged, or of a kind that is not read; tensors that the
                 configuration names are missing; or the tokens have no row in the saved embeddings.
-            MissingDependencyError: transformers is not installed.
+            MissingDependencyError: safetensors or transformers is not installed.
         """
         settings = _settings(folder)
         saved = _values(folder)
@@ -236,8 +236,10 @@ def _values(folder: Path) -> "Mapping[str, Tensor]":
 
 
 def _tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
-    from transformers import AutoTokenizer
-
+    try:
+        from transformers import AutoTokenizer
+    except ImportError as error:
+        raise MissingDependencyError(error.name or "transformers", extra="models") from error
     if not (folder / "tokenizer_config.json").is_file():
         msg = f"{folder} holds no tokenizer: tokenizer_config.json is missing."
         raise WeightsError(msg, hint=_HINT)

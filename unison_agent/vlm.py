@@ -102,7 +102,7 @@ class UnderstandingModel:
 
         Raises:
             WeightsError: A file is missing or damaged.
-            MissingDependencyError: torch or transformers is not installed.
+            MissingDependencyError: torch, transformers or accelerate is not installed.
         """
         nano = compose.load_nano(folder, dtype=dtype, progress=progress)
         self = cls(nano.model, nano.tokenizer, layer=layer, fingerprint=nano.fingerprint)
