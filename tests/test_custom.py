@@ -12,7 +12,7 @@ from llguidance import LLMatcher, LLTokenizer
 from pydantic import BaseModel, Field, JsonValue
 
 from unison_agent.agent import Unison
-from unison_agent.custom.fields import FreeField, ListField, NumberField, ObjectField
+from unison_agent.custom.fields import ChoiceField, FreeField, ListField, NumberField, ObjectField
 from unison_agent.custom.tool import (
     CustomTool,
     ImageHandle,
@@ -32,9 +32,11 @@ from unison_agent.errors import (
 )
 from unison_agent.explain import Explanation
 from unison_agent.media import Image, MediaSet, Video
+from unison_agent.planning.custom_reading import said_choices
 from unison_agent.planning.grammar import request_grammar
 from unison_agent.planning.plan_reading import read_plan
 from unison_agent.planning.planner import Planner, prompt_text
+from unison_agent.planning.stated import read_stated
 from unison_agent.progress import ProgressEvent
 from unison_agent.result import Result
 from unison_agent.router import Router
@@ -519,6 +521,12 @@ def test_evidence_says_where_values_come_from() -> None:
     assert [(one.field, text[one.start : one.end]) for one in plan.evidence] == [
         ("tint", "dark red")
     ]
+
+
+def test_choices_keep_their_places_beside_letters_that_grow_in_lower_case() -> None:
+    stated = read_stated("\u0130ki kedi, Dark Red")
+    tints = ChoiceField(("dark_red", "blue", ""))
+    assert said_choices(tints, stated) == {"dark_red": ((10, 18),)}
 
 
 @pytest.mark.parametrize(
