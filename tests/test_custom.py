@@ -536,6 +536,7 @@ def test_choices_keep_their_places_beside_letters_that_grow_in_lower_case() -> N
             '{"tool":"erase","arguments":{}}',
             "tool must be a tool, got 'erase'; there: crop, look, mark",
         ),
+        ('{"tool":["crop"],"arguments":{}}', "tool must be a tool, got ['crop']"),
         ('{"tool":"crop"}', "arguments: Field required"),
         ('{"tool":"crop","arguments":[]}', "arguments"),
         ('{"tool":"crop","arguments":{},"task":"text_to_image"}', "task"),
