@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import jsonschema
 import openai
@@ -103,6 +103,22 @@ def test_the_schema_is_closed_over_the_request(tool: CustomTool) -> None:
     assert drawn["prompt"]["anyOf"][0] == {"type": "string", "maxLength": 2000}
     assert calls["image_editing"]["source"] == {"type": "string", "enum": ["image_1"]}
     assert calls["crop"]["arguments"]["properties"]["width"]["enum"] == [320, 480]
+
+
+def test_arguments_of_tools_are_closed_over_the_request_as_the_grammar_is() -> None:
+    class Look(BaseModel):
+        """Apply a look."""
+
+        media: list[ImageHandle]
+        tint: Stated[Literal["dark_red", "blue"]] | None = None
+
+    look = custom_tool(Look, crop, output="image")
+    said = calls_of(request_schema(request("make it Dark Red"), [look]))["look"]["arguments"]
+    assert said["properties"]["media"]["maxItems"] == 0
+    assert said["properties"]["tint"]["anyOf"][0]["enum"] == ["dark_red"]
+    silent = calls_of(request_schema(request("look at it", "image"), [look]))["look"]["arguments"]
+    assert silent["properties"]["media"]["items"]["enum"] == ["image_1"]
+    assert "tint" not in silent["properties"]
 
 
 def test_steps_are_handles_only_where_the_request_could_have_several() -> None:
