@@ -165,7 +165,8 @@ def test_an_answer_by_the_schema_is_read_in_the_written_form() -> None:
         "then": {"task": "image_to_video", "first_frame": "step_1"},
     }
     assert json.loads(written_form(json.dumps(NOTHING))) == {"needs_input": "source"}
-    for other in ('{"task":"text_to_image"}', "no JSON", '{"steps":[1]}', "[1]"):
+    call = '{"task":"text_to_image","steps":20}'  # the steps of denoising
+    for other in ('{"task":"text_to_image"}', call, "no JSON", '{"steps":[1]}', "[1]"):
         assert written_form(other) == other
 
 

@@ -80,7 +80,11 @@ def written_form(answer: str) -> str:
         return answer
     given = cast("Mapping[str, object]", document)
     steps = given["steps"]
-    if not isinstance(steps, list) or not steps:
+    if steps is not None and not isinstance(
+        steps, list
+    ):  # a call in the written form has steps too
+        return answer
+    if not steps:
         slot = given.get(MISSING_KEY)
         if isinstance(slot, str) and "." in slot:  # an argument of a custom tool
             tool, _, argument = slot.partition(".")
