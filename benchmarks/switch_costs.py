@@ -25,7 +25,7 @@ from unison_agent.forecast import FILE, Cost, machine_name, shipped_costs
 from unison_agent.pipelines import MemoryBudget, PipelineStore
 from unison_agent.specs import PipelineSpec
 from unison_agent.tasks import TASK_CALL, GrantedImage, GrantedVideo
-from unison_agent.testing import tiny_text_encoder, tiny_wan_vace
+from unison_agent.testing_wan import tiny_text_encoder, tiny_wan_vace
 
 TABLE = Path(__file__).parents[1] / "tools" / FILE
 TASKS = ("text_to_image", "text_to_video", "image_editing")

@@ -29,7 +29,8 @@ from unison_agent.tasks import (
     Plan,
     Request,
 )
-from unison_agent.testing import ScriptedUnderstanding, save_tiny_weights
+from unison_agent.testing import ScriptedUnderstanding
+from unison_agent.testing_wan import save_tiny_weights
 
 _, NANO = load_pack("nano").tools
 IMAGE = GrantedImage(

@@ -38,7 +38,8 @@ from unison_agent.tasks import (
     GrantedVideo,
     TaskCall,
 )
-from unison_agent.testing import seeded_noise, tiny_conditioning, tiny_pipeline
+from unison_agent.testing_parts import seeded_noise
+from unison_agent.testing_wan import tiny_conditioning, tiny_pipeline
 
 SIZE = (32, 16)
 IMAGE = GrantedImage(

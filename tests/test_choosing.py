@@ -19,9 +19,10 @@ from unison_agent.errors import (
 from unison_agent.forecast import Cost
 from unison_agent.negotiate import Basis
 from unison_agent.packs import load_pack
-from unison_agent.remake import also_of, read_saved, remake
+from unison_agent.remake import remake
 from unison_agent.router import AdapterTool, Router
 from unison_agent.router.choosing import choose
+from unison_agent.saved_files import also_of, read_saved
 from unison_agent.specs import ToolSpec
 from unison_agent.tasks import TASK_CALL, Attachment, Choice, GrantedImage, RejectedTool, TaskCall
 from unison_agent.testing import EchoAdapter

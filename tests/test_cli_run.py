@@ -316,7 +316,7 @@ from pathlib import Path
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started us may ignore it
 
-from unison_agent import testing
+from unison_agent import testing, testing_wan
 from unison_agent.adapters.video import WanVaceAdapter
 from unison_agent.agent import Unison
 from unison_agent.cli import app as cli, main
@@ -333,8 +333,8 @@ class Tiny:
                 Path("started").touch()
             time.sleep(0.05)
 
-        adapter = WanVaceAdapter(testing.tiny_pipeline(), None)
-        return adapter.run(call, granted, media, testing.tiny_conditioning(), slowly)
+        adapter = WanVaceAdapter(testing_wan.tiny_pipeline(), None)
+        return adapter.run(call, granted, media, testing_wan.tiny_conditioning(), slowly)
 
 
 def scripted(profile, progress, tools=(), also=()):

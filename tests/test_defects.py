@@ -73,7 +73,8 @@ from unison_agent.tasks import (
     TaskCall,
     VideoUnderstanding,
 )
-from unison_agent.testing import ScriptedUnderstanding, tiny_conditioning, tiny_pipeline
+from unison_agent.testing import ScriptedUnderstanding
+from unison_agent.testing_wan import tiny_conditioning, tiny_pipeline
 from unison_agent.vlm import UnderstandingModel
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from transformers import (
 from unison_agent.errors import DownloadError, MissingInputError
 from unison_agent.preprocess.grounded import Box, Grounded
 from unison_agent.preprocess.masks import MaskMaker
-from unison_agent.preprocess.target import names_ground, names_subject
+from unison_agent.preprocess.target_words import names_ground, names_subject
 from unison_agent.preprocess.weight_files import U2NETP, fetch_weights
 from unison_agent.specs import PreprocessSpec
 from unison_agent.testing import ScriptedUnderstanding

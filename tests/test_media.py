@@ -304,6 +304,10 @@ def test_gif_bytes_keep_the_mean_rate() -> None:
 def test_the_same_frames_at_another_rate_are_another_video() -> None:
     assert Video.from_frames(frames(2), 8) == Video.from_frames(frames(2), 8.0)
     assert Video.from_frames(frames(2), 8) != Video.from_frames(frames(2), 4)
+    whole = np.stack([np.asarray(frame) for frame in frames(2)])
+    assert Video.from_frames(whole, 8) == Video.from_frames(frames(2), 8)
+    with pytest.raises(RequestError, match="at least one frame"):
+        Video.from_frames(whole[:0], 8)
 
 
 @pytest.mark.parametrize(
@@ -588,12 +592,29 @@ def test_outputs_of_steps_join_later() -> None:
     assert later.handles == ("image_1", "step_1", "step_2_2")
     assert later.attachments == media.attachments
     assert "step_1" not in media
-    for handle, message in (("image_2", "no handle of a step"), ("step_1", "already taken")):
+    for handle, message in (
+        ("image_2", "no handle of a step"),
+        ("step_3\n", "no handle of a step"),
+        ("step_1", "already taken"),
+    ):
         with pytest.raises(RequestError, match=message):
             later.with_step(handle, star)
 
 
-@pytest.mark.parametrize("lone", ["star.png", b"bytes", Path("star.png"), picture()])
+@pytest.mark.parametrize(
+    "lone",
+    ["star.png", b"bytes", bytearray(b"bytes"), Path("star.png"), picture(), io.BytesIO(), None],
+)
 def test_one_source_instead_of_a_list_is_refused(lone: object) -> None:
     with pytest.raises(RequestError, match="sequence of attachments"):
         MediaSet.of(lone)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("thing", [None, 3, bytearray(b"bytes"), ["star.png"]])
+def test_what_is_no_source_is_refused_by_its_type(thing: object) -> None:
+    with pytest.raises(UnsupportedMediaError, match=f"Got {type(thing).__name__}; expected a path"):
+        MediaSet.of([thing])  # pyright: ignore[reportArgumentType]
+    with pytest.raises(
+        UnsupportedMediaError, match=f"Got {type(thing).__name__}; expected a uint8"
+    ):
+        Video.from_frames([thing], 8)  # pyright: ignore[reportArgumentType]

@@ -19,7 +19,8 @@ from unison_agent.progress import ProgressEvent, silent
 from unison_agent.router import GenerationTool, Router
 from unison_agent.specs import PipelineSpec
 from unison_agent.tasks import TASK_CALL, Plan, Request
-from unison_agent.testing import ScriptedUnderstanding, save_tiny_weights, tiny_wan_vace
+from unison_agent.testing import ScriptedUnderstanding
+from unison_agent.testing_wan import save_tiny_weights, tiny_wan_vace
 
 GB = 10**9
 

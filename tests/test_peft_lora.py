@@ -20,7 +20,8 @@ from transformers import (
 
 from unison_agent.conversation import CHAT_HEAD
 from unison_agent.errors import WeightsError
-from unison_agent.peft_lora import PeftLora, check_merged
+from unison_agent.merged_checkpoint import check_merged
+from unison_agent.peft_lora import PeftLora
 from unison_agent.planning.signal_planner import SignalPlanner, SignalVocabulary
 from unison_agent.planning.signal_tokens import Signal
 from unison_agent.tasks import Attachment, Request

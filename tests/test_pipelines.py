@@ -12,7 +12,7 @@ from unison_agent.errors import DownloadError, WeightsError
 from unison_agent.pipelines import LoadedPipeline, PipelineStore, VaceFrames, adopt, source_name
 from unison_agent.progress import ProgressEvent
 from unison_agent.specs import PipelineSpec
-from unison_agent.testing import tiny_conditioning, tiny_wan_vace
+from unison_agent.testing_wan import tiny_conditioning, tiny_wan_vace
 from unison_agent.weights import write_sums
 
 SPEC = PipelineSpec(

@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import jsonschema
 import openai
@@ -105,6 +105,22 @@ def test_the_schema_is_closed_over_the_request(tool: CustomTool) -> None:
     assert calls["crop"]["arguments"]["properties"]["width"]["enum"] == [320, 480]
 
 
+def test_arguments_of_tools_are_closed_over_the_request_as_the_grammar_is() -> None:
+    class Look(BaseModel):
+        """Apply a look."""
+
+        media: list[ImageHandle]
+        tint: Stated[Literal["dark_red", "blue"]] | None = None
+
+    look = custom_tool(Look, crop, output="image")
+    said = calls_of(request_schema(request("make it Dark Red"), [look]))["look"]["arguments"]
+    assert said["properties"]["media"]["maxItems"] == 0
+    assert said["properties"]["tint"]["anyOf"][0]["enum"] == ["dark_red"]
+    silent = calls_of(request_schema(request("look at it", "image"), [look]))["look"]["arguments"]
+    assert silent["properties"]["media"]["items"]["enum"] == ["image_1"]
+    assert "tint" not in silent["properties"]
+
+
 def test_steps_are_handles_only_where_the_request_could_have_several() -> None:
     one = request_schema(request("draw a cat"))
     several = request_schema(request("draw a cat, then animate it"))
@@ -149,7 +165,8 @@ def test_an_answer_by_the_schema_is_read_in_the_written_form() -> None:
         "then": {"task": "image_to_video", "first_frame": "step_1"},
     }
     assert json.loads(written_form(json.dumps(NOTHING))) == {"needs_input": "source"}
-    for other in ('{"task":"text_to_image"}', "no JSON", '{"steps":[1]}', "[1]"):
+    call = '{"task":"text_to_image","steps":20}'  # the steps of denoising
+    for other in ('{"task":"text_to_image"}', call, "no JSON", '{"steps":[1]}', "[1]"):
         assert written_form(other) == other
 
 

@@ -14,7 +14,8 @@ from unison_agent.planning.planner import make_request
 from unison_agent.preprocess.polarity import looks_inverted
 from unison_agent.router import GenerationTool, Router
 from unison_agent.tasks import ImageEditing, Plan, VideoEditing
-from unison_agent.testing import ScriptedUnderstanding, save_tiny_weights
+from unison_agent.testing import ScriptedUnderstanding
+from unison_agent.testing_wan import save_tiny_weights
 
 SIDE = 64
 SAID = "make the circle red"

@@ -29,13 +29,8 @@ from unison_agent.progress import silent
 from unison_agent.router import GenerationTool
 from unison_agent.specs import ConnectorSpec, ToolSpec
 from unison_agent.tasks import Generation, GrantedImage, TextToImage
-from unison_agent.testing import (
-    HIDDEN_SIZE,
-    TEXT_DIM,
-    ScriptedUnderstanding,
-    tiny_pipeline,
-    tiny_wan_vace,
-)
+from unison_agent.testing import HIDDEN_SIZE, ScriptedUnderstanding
+from unison_agent.testing_wan import TEXT_DIM, tiny_pipeline, tiny_wan_vace
 from unison_agent.weights import write_sums
 
 SMALL = ProjectorShape(hidden_size=12, text_dim=TEXT_DIM, inner=10)

@@ -10,17 +10,18 @@ import pytest
 from typer.testing import CliRunner
 from typer.testing import Result as Invoked
 
-from unison_agent import replay
+from unison_agent import record_files, replay
 from unison_agent.agent import Unison
 from unison_agent.cli.app import app
 from unison_agent.errors import MediaError, MissingInputError, OutputError, RequestError
 from unison_agent.media import Image
 from unison_agent.packs import load_pack
 from unison_agent.planning.planner import Planner
-from unison_agent.remake import Difference, profile_of, read_saved, remake
+from unison_agent.remake import Difference, remake
 from unison_agent.replay import Record, WeightHash
 from unison_agent.result import Result
 from unison_agent.router import AdapterTool, Router
+from unison_agent.saved_files import profile_of, read_saved
 from unison_agent.tasks import CustomCall, Evidence, Plan, Request, wordless_plan
 from unison_agent.testing import EchoAdapter, ScriptedWriter
 
@@ -43,10 +44,10 @@ def saved(path: Path, plan: Mapping[str, object] = IMAGE, text: str = "five red 
 
 def rewritten(path: Path, change: Callable[[Record], dict[str, object]]) -> Path:
     """Change the record inside a PNG."""
-    record = replay.read(path)
+    record = record_files.read(path)
     assert record is not None
     changed = record.model_copy(update=change(record))
-    path.write_bytes(replay.embed_png(path.read_bytes(), changed))
+    path.write_bytes(record_files.embed_png(path.read_bytes(), changed))
     return path
 
 
@@ -100,10 +101,10 @@ def test_the_second_of_several_is_held_to_the_second(tmp_path: Path) -> None:
 
 def test_other_bytes_of_the_same_picture_are_identical(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.png")
-    record, again = replay.read(path), io.BytesIO()
+    record, again = record_files.read(path), io.BytesIO()
     assert record is not None
     Image.open(path).pil.save(again, "PNG", compress_level=0)
-    path.write_bytes(replay.embed_png(again.getvalue(), record))
+    path.write_bytes(record_files.embed_png(again.getvalue(), record))
     assert remake(path, agent=agent()).match == "pixels"
 
 
@@ -336,9 +337,9 @@ def test_the_command_names_what_differs(command: Callable[..., Invoked], tmp_pat
     assert "\x1b[2J" not in done.stdout
     rewritten(saved(tmp_path / "b.png"), lambda _: {"index": 1})
     PIL.Image.new("RGB", (64, 64)).save(tmp_path / "c.png")
-    record = replay.read(tmp_path / "b.png")
+    record = record_files.read(tmp_path / "b.png")
     assert record is not None
-    painted = replay.embed_png((tmp_path / "c.png").read_bytes(), record)
+    painted = record_files.embed_png((tmp_path / "c.png").read_bytes(), record)
     (tmp_path / "c.png").write_bytes(painted)
     done = command("c.png")
     assert done.exit_code == 1

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unison_agent import replay
+from unison_agent import record_files
 from unison_agent.errors import MediaError, OutputError
 from unison_agent.media import Image, MediaSet, Video
 from unison_agent.replay import Record, WeightHash
@@ -55,13 +55,13 @@ def video() -> Video:
 def embedded(suffix: str, made: Record) -> bytes:
     match suffix:
         case "png":
-            return replay.embed_png(image().png_bytes(), made)
+            return record_files.embed_png(image().png_bytes(), made)
         case "webp":
-            return image().webp_bytes(replay.webp_exif(made))
+            return image().webp_bytes(record_files.webp_exif(made))
         case "mp4":
-            return video().mp4_bytes(replay.mp4_metadata(made))
+            return video().mp4_bytes(record_files.mp4_metadata(made))
         case _:
-            return video().gif_bytes(replay.comment(made))
+            return video().gif_bytes(record_files.comment(made))
 
 
 def test_a_record_states_what_is_needed_to_make_it_again() -> None:
@@ -81,19 +81,21 @@ def test_the_record_is_read_back_as_it_was(tmp_path: Path, suffix: str) -> None:
     data = embedded(suffix, made)
     path = tmp_path / "any-name"
     path.write_bytes(data)
-    assert replay.read(path) == replay.read(str(path)) == replay.read(data) == made
+    assert (
+        record_files.read(path) == record_files.read(str(path)) == record_files.read(data) == made
+    )
 
 
 def test_a_long_record_fits_in_every_file() -> None:
     made = record("☆" * 8000)
     for suffix in ("png", "webp", "mp4", "gif"):
-        assert replay.read(embedded(suffix, made)) == made
+        assert record_files.read(embedded(suffix, made)) == made
 
 
 @given(prompt=st.text(min_size=1, max_size=60))
 def test_any_words_survive_in_a_png(prompt: str) -> None:
     made = record(prompt)
-    assert replay.read(embedded("png", made)) == made
+    assert record_files.read(embedded("png", made)) == made
 
 
 def test_the_picture_is_unchanged_and_other_programs_see_the_text() -> None:
@@ -101,12 +103,12 @@ def test_the_picture_is_unchanged_and_other_programs_see_the_text() -> None:
     assert Image.open(data).pil.tobytes() == image().pil.tobytes()
     with PIL.PngImagePlugin.PngImageFile(io.BytesIO(data)) as file:
         file.load()
-        assert Record.model_validate_json(file.text["unison"]) == replay.read(data)
+        assert Record.model_validate_json(file.text["unison"]) == record_files.read(data)
 
 
 def test_embedding_again_replaces_the_record() -> None:
-    second = replay.embed_png(embedded("png", record("first")), record("second"))
-    found = replay.read(second)
+    second = record_files.embed_png(embedded("png", record("first")), record("second"))
+    found = record_files.read(second)
     assert found is not None
     assert found.plan.request.text == "second"
     assert second.count(b"iTXt") == 1
@@ -114,7 +116,7 @@ def test_embedding_again_replaces_the_record() -> None:
 
 def test_a_png_without_an_end_is_not_written() -> None:
     with pytest.raises(OutputError, match="no end"):
-        replay.embed_png(image().png_bytes()[:-12], record())
+        record_files.embed_png(image().png_bytes()[:-12], record())
 
 
 def test_files_without_a_record_hold_none() -> None:
@@ -123,7 +125,7 @@ def test_files_without_a_record_hold_none() -> None:
     commented = video().mp4_bytes({"comment": "holiday"})
     described = image().webp_bytes()
     for data in (image().png_bytes(), jpeg.getvalue(), commented, described, video().gif_bytes()):
-        assert replay.read(data) is None
+        assert record_files.read(data) is None
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "mp4", "gif"])
@@ -132,7 +134,7 @@ def test_a_damaged_record_is_an_output_error(suffix: str) -> None:
     at = data.index(b'"profile":')
     broken = data[:at] + b"]" + data[at + 1 :]
     with pytest.raises(OutputError, match="record is damaged"):
-        replay.read(broken)
+        record_files.read(broken)
 
 
 def _png_with(body: bytes) -> bytes:
@@ -156,13 +158,13 @@ def _png_with(body: bytes) -> bytes:
 )
 def test_a_record_that_cannot_be_read_says_why(body: bytes, message: str) -> None:
     with pytest.raises(OutputError, match=message):
-        replay.read(_png_with(body))
+        record_files.read(_png_with(body))
 
 
 def test_texts_of_other_programs_are_left_alone() -> None:
     data = _png_with(b"unison-like\x00\x00\x00\x00\x00{")
-    assert replay.read(data) is None
-    assert b"unison-like" in replay.embed_png(data, record())
+    assert record_files.read(data) is None
+    assert b"unison-like" in record_files.embed_png(data, record())
 
 
 def test_a_step_that_does_not_exist_is_refused() -> None:
@@ -176,8 +178,8 @@ def test_what_is_no_medium_is_a_media_error(tmp_path: Path) -> None:
         path = tmp_path / "star.png"
         path.write_bytes(content)
         with pytest.raises(MediaError):
-            replay.read(path)
+            record_files.read(path)
     with pytest.raises(MediaError, match=r"damaged|cut short"):
-        replay.read(embedded("gif", record())[:9])
+        record_files.read(embedded("gif", record())[:9])
     with pytest.raises(MediaError, match="cut short"):
-        replay.read(embedded("mp4", record())[:50])
+        record_files.read(embedded("mp4", record())[:50])

@@ -44,7 +44,8 @@ from unison_agent.tasks import (
     Request,
     TaskCall,
 )
-from unison_agent.testing import EchoAdapter, ScriptedUnderstanding, save_tiny_weights
+from unison_agent.testing import EchoAdapter, ScriptedUnderstanding
+from unison_agent.testing_wan import save_tiny_weights
 
 ANSWER, VIDEO = load_pack("nano").tools
 RED = PIL.Image.new("RGB", (64, 64), (255, 0, 0))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unison_agent.errors import PlanningError
-from unison_agent.planning.signal_calls import Lost, fields_of, write_signals
+from unison_agent.planning.signal_calls import fields_of
 from unison_agent.planning.signal_tokens import (
     Control,
     Edit,
@@ -17,6 +17,7 @@ from unison_agent.planning.signal_tokens import (
     parse_pieces,
     write_pieces,
 )
+from unison_agent.planning.signal_writing import Lost, write_signals
 from unison_agent.tasks import TASK_CALL, Attachment, MediaKind, Request, TaskCall
 
 PLACES = st.integers(0, 9)

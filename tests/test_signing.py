@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image as Pillow
 from typer.testing import CliRunner
 
-from unison_agent import replay
+from unison_agent import record_files, replay
 from unison_agent.adapters import Output
 from unison_agent.agent import Unison
 from unison_agent.cli.app import app
@@ -197,7 +197,7 @@ def test_a_signed_file_says_who_made_it_and_keeps_its_record(suffix: str, tmp_pa
     assert manifest(path)["signature_info"]["common_name"] == "leaf"
     record = made.outputs[0].record
     assert said[RECORD_LABEL] == {"sha256": replay.digest(record), "schema_version": 1}
-    assert replay.read(path) == record
+    assert record_files.read(path) == record
     loaded, unsigned = Result.load(path), Result.load(plain)
     assert loaded.plan == made.plan
     if isinstance(medium := loaded.outputs[0].medium, Image):
@@ -231,7 +231,7 @@ def test_the_hash_is_of_the_record_in_the_file(tmp_path: Path) -> None:
     made = result(DRAW, DRAWN, star())
     path = made.save(tmp_path / "star.png", words=False, sign=signer())
     assert isinstance(path, Path)
-    record = replay.read(path)
+    record = record_files.read(path)
     assert record is not None
     assert record.wordless
     assert assertions(path)[RECORD_LABEL]["sha256"] == replay.digest(record)

@@ -19,7 +19,7 @@ from unison_agent.pipelines.tunable import Tunable
 from unison_agent.pipelines.tuning import load_arguments, place
 from unison_agent.specs import PipelineSpec
 from unison_agent.speed_specs import DistilledLora, GgufSpec, MemorySpec, SpeedSpec, Switches
-from unison_agent.testing import tiny_conditioning, tiny_wan_vace
+from unison_agent.testing_wan import tiny_conditioning, tiny_wan_vace
 
 STEPS = 12
 Picture = NDArray[np.float32]

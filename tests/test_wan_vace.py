@@ -44,7 +44,7 @@ from unison_agent.planning.signal_tokens import Signal
 from unison_agent.progress import ProgressEvent, silent
 from unison_agent.sight import CheckpointSight
 from unison_agent.tasks import TASK_CALL, TASKS, Plan
-from unison_agent.testing import TEXT_DIM, tiny_wan_vace
+from unison_agent.testing_wan import TEXT_DIM, tiny_wan_vace
 from unison_agent.vlm import UnderstandingModel
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # peft and transformers warn of tiny models

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 from unison_agent.errors import MissingDependencyError, WeightsError
 from unison_agent.file_hashes import file_hash
 from unison_agent.hub_files import repo_folder
-from unison_agent.peft_lora import check_merged
+from unison_agent.merged_checkpoint import check_merged
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.sight import CheckpointSight
 
@@ -94,13 +94,13 @@ def load_checkpoint(
         MissingDependencyError: torch or transformers is not installed.
     """
     check_class(folder)
-    check_merged(folder)
     try:
         import torch
         from transformers import GenerationConfig, Qwen2_5_VLForConditionalGeneration
         from transformers.utils import logging
     except ImportError as error:
         raise MissingDependencyError(error.name or "torch", extra="models") from error
+    check_merged(folder)  # safetensors comes with transformers
     progress(ProgressEvent("load", 0, 1, "understanding model"))
     tokenizer, sight = _tokenizer(folder), CheckpointSight.load(folder)
     shown = logging.is_progress_bar_enabled()

@@ -4,14 +4,17 @@ The class is that of Qwen2.5-VL-3B, so nano and wan-vace share one code path. Te
 the base model: zero biases, multimodal RoPE sections that add up to the head, tied embeddings.
 """
 
+import hashlib
 import shutil
 import tempfile
 from contextlib import nullcontext
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from unison_agent import weights
-from unison_agent.errors import WeightsError
+from unison_agent.errors import MissingDependencyError, WeightsError
 from unison_agent.progress import Progress, ProgressEvent, silent
 
 if TYPE_CHECKING:
@@ -26,6 +29,62 @@ _ADDED: Final = (VISION_START, VISION_END, IMAGE_PAD, VIDEO_PAD)
 BASE_FOLDER: Final = "smollm2-135m-instruct"  # beside the file that it is made from
 _REMAKE: Final = "Make it again: unison-agent pull nano --force"
 _VOCABULARY: Final = 49216  # 49,152 of the base, the four above, filled up to a multiple of 64
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """What was loaded.
+
+    Attributes:
+        model: In evaluation mode.
+        tokenizer: With the vision tokens.
+        fingerprint: Of the weights of the base and of the vision tower.
+    """
+
+    model: "Qwen2_5_VLForConditionalGeneration"
+    tokenizer: "PreTrainedTokenizerFast"
+    fingerprint: str
+
+
+def load_nano(
+    folder: Path,
+    *,
+    dtype: Literal["float32", "bfloat16", "float16"],
+    progress: Progress = silent,
+) -> Composed:
+    """Load nano's model: base language model from the cache, vision tower from `folder`.
+
+    Args:
+        folder: Holds vision.safetensors, listed in SHA256SUMS; every listed file is checked.
+        dtype: Of all weights.
+        progress: Told of the download, and before the first of two steps of loading; the caller does the second.
+
+    Raises:
+        DownloadError: The base is not cached and could not be fetched.
+        WeightsError: A file is missing or damaged.
+        MissingDependencyError: torch, transformers or accelerate is not installed.
+    """
+    try:
+        import torch
+        from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
+
+        for package in ("accelerate", "transformers"):  # wanted below, after the download
+            import_module(package)
+    except ImportError as error:
+        raise MissingDependencyError(error.name or "torch", extra="models") from error
+    hashes = weights.verify_folder(folder)
+    base = base_folder(progress)
+    progress(ProgressEvent("load", 0, 2, "understanding model"))
+    tokenizer = load_tokenizer(base)
+    vision = load_file(folder / "vision.safetensors")
+    model = build_model(base, tokenizer, vision, getattr(torch, dtype))
+    return Composed(model, tokenizer, fingerprint_of(hashes["vision.safetensors"]))
+
+
+def fingerprint_of(vision_sha256: str) -> str:
+    """Return the fingerprint of the base with the vision tower of this hash, as 64 hexadecimal digits."""
+    marks = f"{weights.BASE.member_sha256}:{vision_sha256}"
+    return hashlib.sha256(marks.encode()).hexdigest()
 
 
 def load_tokenizer(base: Path) -> "PreTrainedTokenizerFast":

@@ -1,8 +1,8 @@
 """A planning LoRA as peft and LLaMA-Factory save it: checked when it is read, then switched, never merged.
 
 The published way is to merge it and to edit tie_word_embeddings by hand; where that is forgotten, the added
-tokens turn into others without an error. Here every such trap is an error that names it. It knows tensors and
-token ids, not what the tokens mean.
+tokens turn into others without an error (`merged_checkpoint` refuses that). Here every other trap is an error
+that names it. It knows tensors and token ids, not what the tokens mean.
 """
 
 import json
@@ -16,7 +16,6 @@ from unison_agent.file_hashes import file_hash
 from unison_agent.lora import AdapterName, FoldedLoras
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
     from typing import Protocol
 
     from torch import Tensor, nn
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
 
     class _Config(_Texts, Protocol):
         text_config: _Texts
-
-    class _File(Protocol):
-        def keys(self) -> list[str]: ...
-        def get_tensor(self, name: str) -> Tensor: ...
 
 
 CONFIG, VALUES = "adapter_config.json", "adapter_model.safetensors"
@@ -83,7 +78,7 @@ class PeftLora:
         Raises:
             WeightsError: A file is missing or damaged, or of a kind that is not read; tensors that the
                 configuration names are missing; or the tokens have no row in the saved embeddings.
-            MissingDependencyError: transformers is not installed.
+            MissingDependencyError: safetensors or transformers is not installed.
         """
         settings = _settings(folder)
         saved = _values(folder)
@@ -189,43 +184,6 @@ class PeftLora:
             )
 
 
-def check_merged(folder: Path) -> None:
-    """Refuse a merged checkpoint whose configuration throws its trained head away.
-
-    With tie_word_embeddings set, embed_tokens takes the place of lm_head when the checkpoint is loaded: where
-    the two differ, the added tokens are never written, and nothing says so.
-
-    Args:
-        folder: Holds config.json and safetensors files.
-
-    Raises:
-        WeightsError: The embeddings are said to be tied and are not, or a file cannot be read.
-    """
-    try:
-        config = cast(
-            "dict[str, object]", json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        )
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{folder / 'config.json'} cannot be read: {error}.") from error
-    inner = config.get("text_config")
-    texts = cast("dict[str, object]", inner) if isinstance(inner, dict) else {}
-    tied = bool(config.get("tie_word_embeddings", texts.get("tie_word_embeddings", False)))
-    head = _find(folder, f"{_HEAD}.weight")
-    embeddings = _find(folder, f"{_EMBEDDINGS}.weight")
-    if not tied or head is None or embeddings is None:
-        return
-    if head.shape != embeddings.shape:
-        got = f"of {tuple(head.shape)}, and embed_tokens is {tuple(embeddings.shape)}"
-    elif differing := int((head != embeddings).any(dim=1).sum()):
-        got = f"which differs from embed_tokens in {differing} of {len(head)} rows"
-    else:
-        return
-    msg = f"{folder}: config.json sets tie_word_embeddings, but the weights hold a lm_head {got}."
-    raise WeightsError(
-        msg, hint="Set tie_word_embeddings to false, or use the LoRA without merging."
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Settings:
     targets: tuple[str, ...]
@@ -278,8 +236,10 @@ def _values(folder: Path) -> "Mapping[str, Tensor]":
 
 
 def _tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
-    from transformers import AutoTokenizer
-
+    try:
+        from transformers import AutoTokenizer
+    except ImportError as error:
+        raise MissingDependencyError(error.name or "transformers", extra="models") from error
     if not (folder / "tokenizer_config.json").is_file():
         msg = f"{folder} holds no tokenizer: tokenizer_config.json is missing."
         raise WeightsError(msg, hint=_HINT)
@@ -314,18 +274,3 @@ def _untie(model: "Qwen2_5_VLForConditionalGeneration") -> None:
 
 def _weight(module: "nn.Module") -> "Tensor":
     return cast("Tensor", module.weight)
-
-
-def _find(folder: Path, ending: str) -> "Tensor | None":
-    """Return the tensor of a checkpoint whose name ends so."""
-    from safetensors import SafetensorError, safe_open
-
-    for file in sorted(folder.glob("*.safetensors")):
-        try:
-            with cast("AbstractContextManager[_File]", safe_open(file, framework="pt")) as opened:
-                for name in opened.keys():  # noqa: SIM118 - it is no mapping
-                    if name.endswith(ending):
-                        return opened.get_tensor(name)
-        except (OSError, SafetensorError) as error:
-            raise WeightsError(f"{file} cannot be read: {error}.") from error
-    return None

@@ -1,11 +1,13 @@
-"""Parts that checkpoints for tests share: tokenizers, text encoders, a VAE; it knows no pipelines."""
+"""Parts that checkpoints for tests share: noise, tokenizers, text encoders, a VAE; it knows no pipelines."""
 
+import hashlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch
     from diffusers import AutoencoderKL  # pyright: ignore[reportPrivateImportUsage]
     from transformers import CLIPTextConfig, CLIPTokenizer, T5EncoderModel, T5Tokenizer
 
@@ -18,6 +20,14 @@ def seeded(seed: int = 0) -> Generator[None]:
     with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType]
         torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
         yield
+
+
+def seeded_noise(text: str, *shape: int) -> "torch.Tensor":
+    """Return standard normal noise that depends on `text` alone."""
+    import torch
+
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def saved(model: Any, folder: Path) -> Path:

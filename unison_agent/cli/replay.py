@@ -62,7 +62,8 @@ def replay(
     The exit code is 0 when every pixel is the same, and 1 when not.
     """
     del debug
-    from unison_agent.remake import also_of, profile_of, read_saved, remake
+    from unison_agent.remake import remake
+    from unison_agent.saved_files import also_of, profile_of, read_saved
 
     saved = read_saved(file)
     if out is not None:

@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, TypeVar, cast, get_args, get_type_hints
+from typing import Annotated, TypeVar, cast
 
 import PIL.Image
 from pydantic import BaseModel, JsonValue, ValidationError
@@ -30,6 +30,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 
 from unison_agent.custom.fields import ObjectField, handles_in
 from unison_agent.custom.schema import Schema, may_be_null, read_arguments_schema
+from unison_agent.custom.signature import made_by, takes_media
 from unison_agent.errors import (
     GenerationError,
     MissingDependencyError,
@@ -47,16 +48,9 @@ MediaHandle = Annotated[str, PydanticField(json_schema_extra={"x-media": "any"})
 Stated = Annotated[T, PydanticField(json_schema_extra={"x-stated": True})]
 """``Stated[int]``: a number, or one of some words, that the request says; nothing else can be planned."""
 
-Made = str | Medium | PIL.Image.Image
 Function = Callable[..., object]
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _LONGEST_DESCRIPTION = 200
-_KINDS: Mapping[object, OutputKind] = {
-    str: "text",
-    Image: "image",
-    PIL.Image.Image: "image",
-    Video: "video",
-}
 _HOW = {
     "text": "a str",
     "image": "an Image, a Pillow image, or several",
@@ -186,12 +180,12 @@ def custom_tool(
     return CustomTool(
         name,
         _description(name, description or schema.get("description") or function.__doc__),
-        output or _output(name, function),
+        output or made_by(name, function),
         parameters,
         schema,
         validate,
         function,
-        _takes_media(name, function),
+        takes_media(name, function),
     )
 
 
@@ -261,41 +255,6 @@ def _description(name: str, said: object) -> str:
         msg = f"{name} needs a description of 1 to {_LONGEST_DESCRIPTION} characters, got {len(words)}."
         raise ToolError(msg, hint="Write a docstring, or pass description=; the planner reads it.")
     return words
-
-
-def _output(name: str, function: Function) -> OutputKind:
-    try:
-        returned = cast("object", get_type_hints(function).get("return"))
-    except (NameError, TypeError):  # names that are only imported for type checking
-        returned = None
-    kinds: list[OutputKind] = [_KINDS[part] for part in _parts(returned) if part in _KINDS]
-    media: list[OutputKind] = [kind for kind in kinds if kind != "text"]
-    if not kinds or len(set(media)) > 1:
-        raise ToolError(
-            f"{name}: the function does not say what it makes.",
-            hint='Annotate what it returns, or pass output="image", "video" or "text".',
-        )
-    return (media or kinds)[0]
-
-
-def _parts(annotation: object) -> Iterable[object]:
-    inner = cast("tuple[object, ...]", get_args(annotation))
-    return [annotation] if not inner else [part for one in inner for part in _parts(one)]
-
-
-def _takes_media(name: str, function: Function) -> bool:
-    """Whether the function takes the media besides the arguments."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # some functions written in C
-        return False
-    for given in (("arguments", "media"), ("arguments",)):
-        try:
-            signature.bind(*given)
-        except TypeError:
-            continue
-        return len(given) == 2
-    raise ToolError(f"{name}: the function must take (arguments) or (arguments, media).")
 
 
 def _snake_case(name: str) -> str:

@@ -107,9 +107,12 @@ class Image:
             limits: At most ``max_pixels``.
 
         Raises:
-            UnsupportedMediaError: Another dtype or shape.
+            UnsupportedMediaError: Another dtype or shape, or no array.
             MediaLimitError: It has too many pixels.
         """
+        if not isinstance(array, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance] - users are untyped
+            msg = f"Got {type(array).__name__}; expected a uint8 array [H, W], [H, W, 3] or [H, W, 4]."
+            raise UnsupportedMediaError(msg, hint="Files are read by Image.open.")
         is_picture = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
         if not is_picture or array.dtype != np.uint8:
             msg = (

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self, cast
@@ -22,7 +22,7 @@ Medium = Image | Video
 # An array may be of any dtype here: a wrong one is refused with a message of its own.
 MediaSource = str | Path | bytes | BinaryIO | PIL.Image.Image | npt.NDArray[Any] | Image | Video
 
-_STEP = re.compile(r"^step_[1-9][0-9]*(_[1-9][0-9]*)?$")
+_STEP = re.compile(r"step_[1-9][0-9]*(_[1-9][0-9]*)?")
 
 
 def open_medium(source: MediaSource, *, limits: Limits = DEFAULT_LIMITS) -> Medium:
@@ -78,7 +78,10 @@ class MediaSet:
         if isinstance(sources, MediaSet):
             return sources
         lone = cast("object", sources)
-        if isinstance(lone, (str, bytes, Path, PIL.Image.Image, np.ndarray, Image, Video)):
+        single = isinstance(lone, (str, bytes, bytearray, PIL.Image.Image, np.ndarray)) or hasattr(
+            lone, "read"
+        )
+        if single or not isinstance(lone, Iterable):
             msg = f"media must be a sequence of attachments; got one {type(sources).__name__}."
             raise RequestError(msg, hint="Write media=[...] around it.")
         media = [open_medium(source, limits=limits) for source in sources]
@@ -164,7 +167,7 @@ class MediaSet:
         Raises:
             RequestError: Not such a handle, or it is taken.
         """
-        if not _STEP.match(handle):
+        if not _STEP.fullmatch(handle):
             raise RequestError(f"{handle!r} is no handle of a step; expected step_1 or step_1_2.")
         if handle in self:
             raise RequestError(f"{handle} is already taken.")

@@ -55,7 +55,7 @@ def read_source(source: FileSource, limits: Limits) -> Blob:
 
     Raises:
         MediaLimitError: It is larger than ``max_bytes``.
-        UnsupportedMediaError: It is empty, an address, not a regular file, or text.
+        UnsupportedMediaError: It is empty, an address, not a regular file, text, or none of these sources.
         MediaError: It could not be read.
     """
     match source:
@@ -133,6 +133,10 @@ def _read_path(source: str | Path, limits: Limits) -> Blob:
 
 
 def _read_stream(source: BinaryIO, limits: Limits) -> Blob:
+    if not callable(getattr(source, "read", None)):  # users are untyped
+        msg = f"Got {type(source).__name__}; expected a path, bytes or an open file."
+        hint = "Pixels in memory go into Image.from_pil, Image.from_array or Video.from_frames."
+        raise UnsupportedMediaError(msg, hint=hint)
     named: object = getattr(source, "name", None)
     name = Path(named).name if isinstance(named, str) else "attached stream"
     try:

@@ -138,21 +138,26 @@ class Video:
 
     @classmethod
     def from_frames(
-        cls, frames: Sequence[Frame], fps: float, *, limits: Limits = DEFAULT_LIMITS
+        cls,
+        frames: Sequence[Frame] | npt.NDArray[np.uint8],
+        fps: float,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> Self:
         """Make a clip in memory.
 
         Args:
-            frames: Pillow images or uint8 ``[H, W, 3]`` arrays, all of one size; transparent
-                ones are laid over white.
+            frames: Pillow images or uint8 ``[H, W, 3]`` arrays, all of one size, or one array
+                ``[T, H, W, 3]`` of them; transparent ones are laid over white.
             fps: Frames per second.
             limits: What a clip may cost.
 
         Raises:
             RequestError: No frames, sizes that differ, or a rate that is not positive.
+            UnsupportedMediaError: A frame is of another dtype or shape, or no picture.
             MediaLimitError: Too many pixels, frames or seconds.
         """
-        if not frames:
+        if len(frames) == 0:  # an array has no truth value
             raise RequestError("A video needs at least one frame; got none.")
         if not 0 < fps <= 1000:
             raise RequestError(f"fps must be above 0 and at most 1000; got {fps:g}.")

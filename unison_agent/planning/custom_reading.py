@@ -122,12 +122,12 @@ def _stating(
 
 def said_choices(field: ChoiceField, stated: Stated) -> dict[str, tuple[Place, ...]]:
     """Return the words of a choice that the request says, in any case, and where."""
-    lower = stated.text.lower()
+    lower = _lowered(stated.text)
     found: dict[str, tuple[Place, ...]] = {}
     for one in field.values:
-        words = one.lower().replace("_", " ")
+        words = _lowered(one).replace("_", " ")
         places: list[Place] = []
-        at = lower.find(words)
+        at = lower.find(words) if words else -1  # no request says nothing
         while at >= 0:
             if at in stated.edges and at + len(words) in stated.edges:
                 places.append((at, at + len(words)))
@@ -135,3 +135,11 @@ def said_choices(field: ChoiceField, stated: Stated) -> dict[str, tuple[Place, .
         if places:
             found[one] = tuple(places)
     return found
+
+
+def _lowered(text: str) -> str:
+    """Return a text in lower case, every character in its place: the lower case of "\u0130" has two."""
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    return "".join(low if len(low := one.lower()) == 1 else one for one in text)

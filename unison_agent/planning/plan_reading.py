@@ -176,7 +176,7 @@ class _Reading:
         return call
 
     def _custom_call(self, fields: Mapping[str, object], stated: Stated) -> CustomCall:
-        if fields[TOOL_KEY] not in self.tools:
+        if not isinstance(fields[TOOL_KEY], str) or fields[TOOL_KEY] not in self.tools:
             there = ", ".join(self.tools) or "none"
             self._refuse(
                 f"{TOOL_KEY} must be a tool, got {shown(fields[TOOL_KEY])}; there: {there}"

@@ -30,7 +30,7 @@ from unison_agent.planning.call_fields import (
     makes,
 )
 from unison_agent.planning.custom_missing import lacking
-from unison_agent.planning.custom_reading import ARGUMENTS_KEY, TOOL_KEY
+from unison_agent.planning.custom_reading import ARGUMENTS_KEY, TOOL_KEY, said_choices
 from unison_agent.planning.stated import Stated, read_stated
 from unison_agent.planning.units import numbers_for
 from unison_agent.planning.written import MISSING_KEY, SLOTS
@@ -80,7 +80,11 @@ def written_form(answer: str) -> str:
         return answer
     given = cast("Mapping[str, object]", document)
     steps = given["steps"]
-    if not isinstance(steps, list) or not steps:
+    if steps is not None and not isinstance(
+        steps, list
+    ):  # a call in the written form has steps too
+        return answer
+    if not steps:
         slot = given.get(MISSING_KEY)
         if isinstance(slot, str) and "." in slot:  # an argument of a custom tool
             tool, _, argument = slot.partition(".")
@@ -179,7 +183,8 @@ def _argument(
         case ListField():
             items = _argument(field.item, stated, handles)
             if items is None:
-                return None
+                empty: Schema = {"type": "array", "items": {"type": "string"}, "maxItems": 0}
+                return None if field.least else empty
             bounds = {"minItems": field.least, "maxItems": field.most}
             return {"type": "array", "items": items, **bounds}
         case HandleField():
@@ -187,7 +192,7 @@ def _argument(
         case StatedNumberField():
             return _numbers([one for one in stated.numbers if field.admits(one)])
         case ChoiceField():
-            return {"type": "string", "enum": list(field.values)}
+            return _words(said_choices(field, stated))
         case TextField():
             return {"type": "string", "maxLength": field.longest}
         case FreeField():

@@ -1,46 +1,30 @@
-"""Signal calls under a request: which task call they mean, and what a task call loses when written as one.
+"""Signal calls under a request: which task call they mean; it knows no model and no tokenizer.
 
-The language says less than a task call can hold. On reading, what it has no word for is taken from the
-request where that states it plainly, and left out elsewhere; on writing, every field that reading would not
-give back is listed. It knows no model and no tokenizer.
+The language says less than a task call can hold: what it has no word for is taken from the request where that
+states it plainly, and left out elsewhere.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from itertools import product
 from typing import cast
 
 from unison_agent.errors import PlanningError
-from unison_agent.planning.call_fields import NumberField, makes
+from unison_agent.planning.call_fields import NumberField
 from unison_agent.planning.signal_tokens import (
     FRAMES_PER_SECOND,
     Control,
     Edit,
     Frame,
-    Piece,
     Reference,
-    Role,
     SignalCall,
-    write_pieces,
 )
 from unison_agent.planning.stated import Stated, read_stated
 from unison_agent.planning.units import numbers_for, plain_numbers
 from unison_agent.planning.written import FieldValue
 from unison_agent.tasks import (
-    TASK_CALL,
-    Generation,
-    ImageControllableGeneration,
-    ImageEditing,
-    ImageReferenceGeneration,
-    ImageToVideo,
     MediaKind,
     Request,
     Task,
-    TaskCall,
-    VideoControllableGeneration,
-    VideoEditing,
-    VideoGeneration,
-    VideoReferenceGeneration,
 )
 
 # Words that name one type of structure and are seldom meant otherwise; others leave it open.
@@ -56,34 +40,6 @@ _PLAIN_TYPES = {
 _NO_WORD_FOR: tuple[NumberField, ...] = ("fps", "seed", "steps", "guidance_scale")
 _SHORT_SIDE = 720  # of a shape that is stated without a size
 _RATIOS = {"landscape": (16.0, 9.0), "portrait": (9.0, 16.0), "square": (1.0, 1.0)}
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """A field of a call that comes back as something else.
-
-    Attributes:
-        field: Its name.
-        meant: Its value in the call.
-        read: What reading gives; None is unstated.
-    """
-
-    field: str
-    meant: object
-    read: object
-
-
-@dataclass(frozen=True, slots=True)
-class SignalText:
-    """A written call.
-
-    Attributes:
-        pieces: Its tokens and numbers.
-        lost: What they do not say, in the order of the call's fields; empty when nothing is lost.
-    """
-
-    pieces: tuple[Piece, ...]
-    lost: tuple[Lost, ...]
 
 
 def fields_of(call: SignalCall | None, request: Request) -> tuple[Task, dict[str, FieldValue]]:
@@ -113,29 +69,6 @@ def fields_of(call: SignalCall | None, request: Request) -> tuple[Task, dict[str
     return task, fields
 
 
-def write_signals(call: TaskCall, request: Request) -> SignalText:
-    """Return a task call as signal tokens, with what they cannot say.
-
-    Args:
-        call: A call of the plan of `request`.
-        request: Whose attachments its handles are.
-
-    Raises:
-        PlanningError: The language has no form for it: it works on what another step makes, or edits
-            without a mask.
-    """
-    said = _signal_call(call, request)
-    task, fields = fields_of(said, request)
-    words = "prompt" if isinstance(call, Generation) else "question"
-    read = TASK_CALL.validate_python({"task": task, words: request.text, **fields})
-    lost: list[Lost] = []
-    for name in type(call).model_fields:
-        meant, back = (cast("object", getattr(one, name, None)) for one in (call, read))
-        if meant != back:
-            lost.append(Lost(name, meant, back))
-    return SignalText(write_pieces(said), tuple(lost))
-
-
 def named_sizes(stated: Stated) -> Mapping[tuple[int, int], Mapping[str, str]]:
     """Return the sizes that a text names, and by which names; of several, those with most names.
 
@@ -144,7 +77,7 @@ def named_sizes(stated: Stated) -> Mapping[tuple[int, int], Mapping[str, str]]:
     found: dict[tuple[int, int], Mapping[str, str]] = {}
     names = product((None, *stated.resolutions), (None, *stated.aspect_ratios))
     for resolution, aspect_ratio in names:
-        size = _named_size(resolution, aspect_ratio)
+        size = named_size(resolution, aspect_ratio)
         if size is not None:
             both = {"resolution": resolution, "aspect_ratio": aspect_ratio}
             said = {name: value for name, value in both.items() if value is not None}
@@ -157,15 +90,12 @@ def frame_counts(text: str) -> Mapping[int, str]:
     """Return the numbers of frames that a text can mean by a duration, and the seconds of each."""
     counts: dict[int, str] = {}
     for seconds in numbers_for("duration_seconds", text):
-        counts.setdefault(_frames(float(seconds)), seconds)
+        counts.setdefault(frames_in(float(seconds)), seconds)
     return counts
 
 
-def _frames(seconds: float) -> int:
-    return max(1, round(FRAMES_PER_SECOND * seconds))
-
-
-def _named_size(resolution: str | None, aspect_ratio: str | None) -> tuple[int, int] | None:
+def named_size(resolution: str | None, aspect_ratio: str | None) -> tuple[int, int] | None:
+    """Return the width and height of a named size; None where nothing is named, or a ratio has a zero."""
     if resolution is None and aspect_ratio is None:
         return None
     short = _SHORT_SIDE if resolution is None else int(resolution.removesuffix("p"))
@@ -179,6 +109,11 @@ def _named_size(resolution: str | None, aspect_ratio: str | None) -> tuple[int, 
         return None
     long = 2 * round(short * max(wide, high) / min(wide, high) / 2)
     return (long, short) if wide >= high else (short, long)
+
+
+def frames_in(seconds: float) -> int:
+    """Return how many frames a duration is, one at least."""
+    return max(1, round(FRAMES_PER_SECOND * seconds))
 
 
 def _answering(request: Request) -> Task:
@@ -258,60 +193,3 @@ def _time_fields(num_frames: int, stated: Stated) -> Mapping[str, FieldValue]:
 
 def _number(text: str) -> FieldValue:
     return float(text) if "." in text else int(text)
-
-
-def _signal_call(call: TaskCall, request: Request) -> SignalCall | None:
-    if not isinstance(call, Generation):
-        return None
-    frames = None
-    if isinstance(call, VideoGeneration):
-        frames = call.num_frames
-        if frames is None and call.duration_seconds is not None:
-            frames = _frames(call.duration_seconds)
-    made = makes(call.task)
-    return SignalCall(
-        "video" if made == "video" else "image", _role_of(call, request), _size_of(call), frames
-    )
-
-
-def _role_of(call: TaskCall, request: Request) -> Role | None:
-    places = {one.handle: place for place, one in enumerate(request.attachments)}
-    match call:
-        case ImageEditing() | VideoEditing():
-            if call.mask is None:
-                msg = f"Signal tokens cannot say {call.task} without a mask."
-                raise PlanningError(msg, hint="Attach a mask, or plan in JSON.")
-            return Edit(_place(call.mask, places), _place(call.source, places))
-        case ImageControllableGeneration() | VideoControllableGeneration():
-            _place(call.control, places)
-            return Control()
-        case ImageReferenceGeneration() | VideoReferenceGeneration():
-            for handle in call.references:
-                _place(handle, places)
-            return Reference()
-        case ImageToVideo():
-            for handle in _given(call.first_frame, call.last_frame):
-                _place(handle, places)
-            return Frame("last" if call.first_frame is None else "first")
-        case _:
-            return None
-
-
-def _given(*handles: str | None) -> Iterator[str]:
-    yield from (handle for handle in handles if handle is not None)
-
-
-def _place(handle: str, places: Mapping[str, int]) -> int:
-    if handle not in places:
-        there = ", ".join(places) or "none"
-        msg = f"Signal tokens can only name attachments, got {handle}; attached: {there}."
-        raise PlanningError(msg, hint="Attach it, or plan in JSON.")
-    return places[handle]
-
-
-def _size_of(call: Generation) -> tuple[int, int] | None:
-    if call.width is not None and call.height is not None:
-        return call.width, call.height
-    if call.width is not None or call.height is not None:
-        return None
-    return _named_size(call.resolution, call.aspect_ratio)

@@ -15,7 +15,8 @@ from unison_agent.errors import MissingDependencyError
 from unison_agent.preprocess.edges import Floats
 from unison_agent.preprocess.hub import load_model, load_tokenizer, pixel_batch
 from unison_agent.preprocess.regions import Mask
-from unison_agent.preprocess.target import ClipMasks, filled_in, not_found, wants_all
+from unison_agent.preprocess.target import ClipMasks, filled_in, not_found
+from unison_agent.preprocess.target_words import wants_all
 from unison_agent.progress import Progress, silent
 
 try:

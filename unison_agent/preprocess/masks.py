@@ -11,15 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unison_agent.preprocess.regions import Mask, flat_scene
-from unison_agent.preprocess.target import (
-    ClipMasks,
-    Scorer,
-    filled_in,
-    find_masks,
-    names_ground,
-    names_subject,
-    not_found,
-)
+from unison_agent.preprocess.target import ClipMasks, Scorer, filled_in, find_masks, not_found
+from unison_agent.preprocess.target_words import names_ground, names_subject
 from unison_agent.preprocess.weight_files import U2NETP, fetch_weights
 from unison_agent.progress import Progress, silent
 from unison_agent.specs import PreprocessSpec

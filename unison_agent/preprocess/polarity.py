@@ -11,7 +11,7 @@ import numpy as np
 import PIL.Image
 
 from unison_agent.preprocess.regions import FlatScene, Mask, flat_scene, grown
-from unison_agent.preprocess.target import names_ground
+from unison_agent.preprocess.target_words import names_ground
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

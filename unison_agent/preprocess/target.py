@@ -4,7 +4,6 @@ It does not know what the mask is for. Colour, size and place words are settled 
 several things a noun means is asked of the understanding model, one thing at a time.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot, log
@@ -18,7 +17,6 @@ from unison_agent.errors import MissingInputError
 from unison_agent.media import Image, Medium
 from unison_agent.preprocess.regions import (
     COLOR_NAMES,
-    ColorName,
     FlatScene,
     Mask,
     Region,
@@ -30,6 +28,7 @@ from unison_agent.preprocess.regions import (
     padded_box,
     parts,
 )
+from unison_agent.preprocess.target_words import Wanted
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -38,33 +37,6 @@ if TYPE_CHECKING:
 _PAD = 4 / 64
 _QUESTION = "What is it?"
 _UNSURE = 2.0  # things whose log-likelihoods differ by less than this are left to the place words
-_COLOR_WORDS: dict[str, ColorName] = {
-    **{name: name for name in COLOR_NAMES},
-    "grey": "gray", "silver": "gray", "violet": "purple", "magenta": "pink", "gold": "yellow",
-    "golden": "yellow", "cyan": "blue", "navy": "blue", "crimson": "red", "lime": "green",
-}  # fmt: skip
-_PLACE_WORDS: dict[str, tuple[int, int]] = {
-    "left": (-1, 0), "leftmost": (-1, 0), "right": (1, 0), "rightmost": (1, 0),
-    "top": (0, -1), "upper": (0, -1), "topmost": (0, -1), "highest": (0, -1),
-    "bottom": (0, 1), "lower": (0, 1), "lowest": (0, 1),
-}  # fmt: skip
-_CENTER_WORDS = {"center", "centre", "middle", "central"}
-_SIZE_WORDS = {
-    "small": -1, "smaller": -1, "smallest": -1, "little": -1, "tiny": -1,
-    "large": 1, "larger": 1, "largest": 1, "big": 1, "bigger": 1, "biggest": 1,
-}  # fmt: skip
-_ALL_WORDS = {"all", "both", "every", "each", "everything", "them"}
-_EMPTY_WORDS = {
-    "a", "an", "the", "this", "that", "these", "those", "it", "its", "my", "of", "in", "on", "at", "to",
-    "with", "side", "part", "one", "ones", "thing", "things", "object", "objects", "shape", "shapes",
-    "icon", "icons", "item", "items", "subject", "medium", "sized", "size", "colored", "coloured",
-}  # fmt: skip
-_SUBJECT_WORDS = {"main", "foreground", "subject", "salient", "central", "whole", "entire"}
-_GROUND_WORDS = {"background", "backdrop", "ground", "backgrounds"}
-_ON_A_GROUND = re.compile(
-    r"\b(on|against|over|with|in front of)\b[^,]*\b(background|backdrop|ground)\b", re.IGNORECASE
-)
-_WORD = re.compile(r"[^\W\d_]+")
 
 
 class Scorer(Protocol):
@@ -105,7 +77,7 @@ def find_masks(frames: "Sequence[Picture]", target: str, scorer: Scorer | None =
     Raises:
         MissingInputError: As for `find_mask`, on all frames.
     """
-    wanted = _Wanted.read(target)
+    wanted = Wanted.read(target)
     scenes = [flat_scene(frame) for frame in frames]
     flat = [scene for scene in scenes if scene is not None]
     if not flat:
@@ -134,60 +106,8 @@ def filled_in(found: "Sequence[Mask | None]", frames: "Sequence[Picture]") -> Cl
     return ClipMasks(tuple(masks), missed)
 
 
-def names_ground(target: str) -> bool:
-    """Return whether the words name the background."""
-    return _Wanted.read(target).ground
-
-
-def names_subject(target: str) -> bool:
-    """Return whether the words name the main thing without saying what it is."""
-    words = set(_WORD.findall(target.lower()))
-    said = words - _EMPTY_WORDS - _SUBJECT_WORDS
-    return bool(words) and not said
-
-
-def wants_all(target: str) -> bool:
-    """Return whether the words name everything that fits them."""
-    return _Wanted.read(target).several
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What the target's words say."""
-
-    ground: bool
-    several: bool
-    color: ColorName | None
-    places: tuple[tuple[int, int], ...]
-    central: bool
-    size: int
-    noun: str
-
-    @classmethod
-    def read(cls, target: str) -> "_Wanted":
-        words = _WORD.findall(_ON_A_GROUND.sub(" ", target.lower()))
-        known = _COLOR_WORDS.keys() | _PLACE_WORDS.keys() | _CENTER_WORDS | _SIZE_WORDS.keys()
-        rest = [w for w in words if w not in known | _EMPTY_WORDS | _ALL_WORDS]
-        return cls(
-            ground=any(word in _GROUND_WORDS for word in words),
-            several=any(word in _ALL_WORDS for word in words),
-            color=next((_COLOR_WORDS[word] for word in words if word in _COLOR_WORDS), None),
-            places=tuple(_PLACE_WORDS[word] for word in words if word in _PLACE_WORDS),
-            central=any(word in _CENTER_WORDS for word in words),
-            size=next((_SIZE_WORDS[word] for word in words if word in _SIZE_WORDS), 0),
-            noun=" ".join(rest),
-        )
-
-    def place_cost(self, region: Region) -> float:
-        """Return how far `region` is from the place asked for, in sides of the picture."""
-        height, width = region.pixels.shape
-        x, y = region.center[0] / width - 0.5, region.center[1] / height - 0.5
-        cost = sum(-(dx * x + dy * y) for dx, dy in self.places)
-        return cost + (hypot(x, y) if self.central and not self.places else 0.0)
-
-
 def _follow(
-    scenes: Sequence[FlatScene | None], wanted: _Wanted, target: str, scorer: Scorer | None
+    scenes: Sequence[FlatScene | None], wanted: Wanted, target: str, scorer: Scorer | None
 ) -> list[Mask | None]:
     """Return the thing's mask on each frame, None where it is not seen; on one frame at least it is."""
     chosen: list[Region | None] = [None] * len(scenes)
@@ -223,7 +143,7 @@ class _NoFitError(Exception):
         self.reason = reason
 
 
-def _choose(scene: FlatScene, wanted: _Wanted, target: str, scorer: Scorer | None) -> Region:
+def _choose(scene: FlatScene, wanted: Wanted, target: str, scorer: Scorer | None) -> Region:
     if not scene.regions:
         raise _NoFitError("nothing stands out from the background")
     regions = _candidates(scene, wanted)
@@ -244,14 +164,22 @@ def _choose(scene: FlatScene, wanted: _Wanted, target: str, scorer: Scorer | Non
         extreme = max(wanted.size * region.area for region in regions)
         regions = [r for r in regions if wanted.size * r.area > extreme - 0.15 * abs(extreme)]
     if len(regions) > 1 and (wanted.places or wanted.central):
-        least = min(wanted.place_cost(region) for region in regions)
-        regions = [r for r in regions if wanted.place_cost(r) < least + 0.05]
+        least = min(_place_cost(wanted, region) for region in regions)
+        regions = [r for r in regions if _place_cost(wanted, r) < least + 0.05]
     if len(regions) > 1:
         raise not_found(target, f"{len(regions)} things fit it")
     return regions[0]
 
 
-def _candidates(scene: FlatScene, wanted: _Wanted) -> list[Region]:
+def _place_cost(wanted: Wanted, region: Region) -> float:
+    """Return how far `region` is from the place asked for, in sides of the picture."""
+    height, width = region.pixels.shape
+    x, y = region.center[0] / width - 0.5, region.center[1] / height - 0.5
+    cost = sum(-(dx * x + dy * y) for dx, dy in wanted.places)
+    return cost + (hypot(x, y) if wanted.central and not wanted.places else 0.0)
+
+
+def _candidates(scene: FlatScene, wanted: Wanted) -> list[Region]:
     """Return the things of the colour asked for; of things that touch, the part of that colour."""
     if wanted.color is None:
         return list(scene.regions)
@@ -270,7 +198,7 @@ def _candidates(scene: FlatScene, wanted: _Wanted) -> list[Region]:
     return found
 
 
-def _same(scene: FlatScene, wanted: _Wanted, last: Region) -> Region | None:
+def _same(scene: FlatScene, wanted: Wanted, last: Region) -> Region | None:
     """Return the thing of this frame that is most like `last`, None when none is."""
     regions = _candidates(scene, wanted)
     if not regions:

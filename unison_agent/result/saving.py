@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from unison_agent import replay
+from unison_agent import record_files
 from unison_agent.errors import OutputError
 from unison_agent.media import Image, Kind, Medium
 from unison_agent.replay import Record
@@ -48,15 +48,15 @@ def encoded(medium: Medium, record: Record, suffix: str) -> bytes:
     """
     match medium, suffix:
         case Image(), ".png":
-            return replay.embed_png(medium.png_bytes(), record)
+            return record_files.embed_png(medium.png_bytes(), record)
         case Image(), ".webp":
-            return medium.webp_bytes(replay.webp_exif(record))
+            return medium.webp_bytes(record_files.webp_exif(record))
         case Image(), _:
             pass
         case _, ".mp4":
-            return medium.mp4_bytes(replay.mp4_metadata(record))
+            return medium.mp4_bytes(record_files.mp4_metadata(record))
         case _, ".gif":
-            return medium.gif_bytes(replay.comment(record))
+            return medium.gif_bytes(record_files.comment(record))
         case _:
             pass
     hint = f"Use {' or '.join(SUFFIXES[medium.kind])}."

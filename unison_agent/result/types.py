@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from unison_agent import replay
+from unison_agent import record_files, replay
 from unison_agent.errors import OutputError
 from unison_agent.media import DEFAULT_LIMITS, Image, Kind, Medium, Video
 from unison_agent.media.media_set import open_blob
@@ -193,7 +193,7 @@ class Result:
         """
         blob = read_source(path, DEFAULT_LIMITS)
         medium = open_blob(blob)
-        record = replay.read_blob(blob)
+        record = record_files.read_blob(blob)
         if record is None:
             msg = f"{path} holds no record of how it was made."
             raise OutputError(msg, hint="Open it with Image.open or Video.open instead.")

@@ -3,10 +3,11 @@
 from unison_agent.router.bindings import Named
 from unison_agent.router.clip_tool import ClipTool
 from unison_agent.router.clock import StageClock
+from unison_agent.router.generation_tool import GenerationTool
 from unison_agent.router.image_tool import ImageTool
 from unison_agent.router.lazy import Lazy
 from unison_agent.router.router import Router
-from unison_agent.router.tools import AdapterTool, AnswerTool, GenerationTool, Tool, Understanding
+from unison_agent.router.tools import AdapterTool, AnswerTool, Tool, Understanding
 
 __all__ = [
     "AdapterTool",

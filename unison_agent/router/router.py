@@ -16,9 +16,10 @@ from unison_agent.result import Artifact, Result, StepResult, Timings
 from unison_agent.router.bindings import Bindings, Named
 from unison_agent.router.choosing import choose
 from unison_agent.router.clock import StageClock
+from unison_agent.router.generation_tool import GenerationTool
 from unison_agent.router.granting import grants
 from unison_agent.router.roles import basis, check_plan, edited_by_words
-from unison_agent.router.tools import GenerationTool, Tool
+from unison_agent.router.tools import Tool
 from unison_agent.specs import ToolSpec
 from unison_agent.tasks import (
     Call,

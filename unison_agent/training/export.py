@@ -5,7 +5,6 @@ of the others alone, and writes both SHA256SUMS anew.
 """
 
 import argparse
-import hashlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -77,18 +76,14 @@ def export_generator(
     names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
     weights.write_sums(folder, [n for n in names if n != weights.SUMS])
     contract = Contract(
-        understanding_sha256=understanding_sha256(nano / "vision.safetensors"),
+        understanding_sha256=compose.fingerprint_of(
+            weights.sha256_file(nano / "vision.safetensors")
+        ),
         layer=LAYER,
         template_sha256=READ_TEMPLATE_SHA256,
         text_dim=TEXT_DIM,
     )
     Connector(module, contract).save(nano / "connector.safetensors")
-
-
-def understanding_sha256(vision: Path) -> str:
-    """Return the fingerprint of the base model with this vision tower (as vlm.py makes it)."""
-    marks = f"{weights.BASE.member_sha256}:{weights.sha256_file(vision)}"
-    return hashlib.sha256(marks.encode()).hexdigest()
 
 
 def export_adapter(run: Path, target: Path) -> None:
