@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from unison_agent.adapters import frames
+from unison_agent.adapters import frames, seams
 from unison_agent.adapters.video import (
     NO_CONNECTOR,
     VaceInputs,
@@ -281,15 +281,11 @@ def test_a_mask_without_white_is_a_request_error() -> None:
         vace_inputs(call("image_editing", source="image_1", mask="image_2"), IMAGE, media)
 
 
-def test_soft_masks_become_hard_and_transparency_is_black() -> None:
-    soft = PIL.Image.new("L", SIZE, 100)
-    soft.paste(200, (0, 0, 8, 16))
-    (hard,) = frames.masks(Image.from_pil(soft), 1, SIZE)
-    assert (np.asarray(hard) > 0).mean() == 0.25
+def test_what_is_transparent_in_a_mask_is_black() -> None:
     clear = flat((255, 255, 255, 0))
     clear.paste((255, 255, 255, 255), (0, 0, 8, 16))
-    (hard,) = frames.masks(Image.from_pil(clear), 1, SIZE)
-    assert (np.asarray(hard) > 0).mean() == 0.25
+    (drawn,) = frames.masks(Image.from_pil(clear), 1, SIZE)
+    assert (np.asarray(drawn) > 0).mean() == 0.25
 
 
 # --- what the pipeline cannot do --------------------------------------------------------------------
@@ -392,10 +388,10 @@ def test_how_near_the_kept_pixels_are_is_a_psnr() -> None:
     half.paste(255, (0, 0, 2, 2))
     made = np.full((1, 2, 4, 3), 100, np.uint8)
     made[:, :, :2] = 0  # to be changed, so it does not count
-    assert frames.kept_db(made, kept, [half]) == 100
+    assert seams.kept_db(made, kept, [half]) == 100
     made[:, :, 2:] = 110
-    assert frames.kept_db(made, kept, [half]) == pytest.approx(28.13, abs=0.01)
-    assert frames.kept_db(made, kept, [PIL.Image.new("L", (4, 2), 255)]) is None
+    assert seams.kept_db(made, kept, [half]) == pytest.approx(28.13, abs=0.01)
+    assert seams.kept_db(made, kept, [PIL.Image.new("L", (4, 2), 255)]) is None
 
 
 def test_the_inputs_reach_the_pixels(pipeline: LoadedPipeline) -> None:

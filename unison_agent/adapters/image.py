@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from unison_agent.adapters import Output, frames
+from unison_agent.adapters import Output, seams
 from unison_agent.adapters.edit_masks import MaskFinder
 from unison_agent.adapters.image_calls import NO_NEGATIVE, Sampling, draw
 from unison_agent.adapters.image_inputs import ImageInputs, image_inputs
@@ -77,10 +77,10 @@ class DiffusersImageAdapter:
             for index in range(granted.num_outputs):
                 pixels = _denoise(loaded, call, inputs, granted, index, progress)
                 progress(ProgressEvent("decode", index + 1, granted.num_outputs))
-                if inputs.image is not None and inputs.mask is not None:
-                    near = frames.kept_db(pixels, (inputs.image,), (inputs.mask,))
+                if inputs.image is not None and inputs.keep is not None:
+                    near = seams.kept_db(pixels, (inputs.image,), (inputs.keep,))
                     kept += [] if near is None else [near]
-                    pixels = frames.composited(pixels, (inputs.image,), (inputs.mask,))
+                    pixels = seams.composited(pixels, (inputs.image,), (inputs.keep,))
                 made.append(Image.from_array(pixels[0]))
         unread = call.negative_prompt is not None and family_of(self._kind) == "FLUX"
         notes = (*inputs.notes, NO_NEGATIVE) if unread else inputs.notes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from unison_agent.adapters import Output, frames
+from unison_agent.adapters import Output, seams
 from unison_agent.adapters.edit_masks import MaskFinder
 from unison_agent.adapters.prompts import Prompt, prompt_of
 from unison_agent.adapters.running import as_pixels, failed, running
@@ -83,10 +83,10 @@ class WanVaceAdapter:
             for index in range(granted.num_outputs):
                 pixels = self._denoise(prompt, inputs, granted, index, progress)
                 progress(ProgressEvent("decode", index + 1, granted.num_outputs))
-                if inputs.keep and inputs.video is not None and inputs.mask is not None:
-                    near = frames.kept_db(pixels, inputs.video, inputs.mask)
+                if inputs.keep is not None and inputs.video is not None:
+                    near = seams.kept_db(pixels, inputs.video, inputs.keep)
                     kept += [] if near is None else [near]
-                    pixels = frames.composited(pixels, inputs.video, inputs.mask)
+                    pixels = seams.composited(pixels, inputs.video, inputs.keep)
                 made.append(_medium(pixels, granted))
         notes = (NO_CONNECTOR,) if conditioning is None else conditioning.notes
         notes = (*inputs.notes, *notes)
