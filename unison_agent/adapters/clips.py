@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from unison_agent.adapters import Output, frames
 from unison_agent.adapters.image_calls import Sampling, guided
-from unison_agent.adapters.running import as_pixels, running
+from unison_agent.adapters.running import as_pixels, check_shown, running
 from unison_agent.adapters.step_report import StepReport
 from unison_agent.errors import GenerationError, RequestError
 from unison_agent.media import MediaSet, Medium, Video
@@ -142,9 +142,7 @@ def _denoise(
         output = _make(loaded, given, values, granted)
     expected = (1, granted.num_frames, granted.height, granted.width, 3)
     pixels = as_pixels(output.frames, expected, loaded.name)[0]
-    if (pixels == pixels[0, 0, 0]).all():
-        msg = f"{loaded.name} made a clip of one flat colour."
-        raise GenerationError(msg, hint="Try dtype = 'float32' in the tool pack, or another seed.")
+    check_shown(pixels, loaded.name)
     return pixels
 
 

@@ -14,7 +14,7 @@ from unison_agent.adapters import Output, seams
 from unison_agent.adapters.edit_masks import MaskFinder
 from unison_agent.adapters.image_calls import NO_NEGATIVE, Sampling, draw
 from unison_agent.adapters.image_inputs import ImageInputs, image_inputs
-from unison_agent.adapters.running import as_pixels, running
+from unison_agent.adapters.running import as_pixels, check_shown, running
 from unison_agent.adapters.step_report import StepReport
 from unison_agent.errors import GenerationError, RequestError
 from unison_agent.media import Image, MediaSet, Medium
@@ -62,7 +62,7 @@ class DiffusersImageAdapter:
             MissingInputError: An edit needs a mask, and none could be found.
             RequestError: The call's media do not fit the task.
             WeightsError: The pipeline cannot be loaded.
-            GenerationError: The pipeline failed, or made something else than was granted.
+            GenerationError: The pipeline failed, or made something else than was granted, or one flat colour.
         """
         del conditioning
         if not isinstance(call, Generation) or not isinstance(granted, GrantedImage):
@@ -77,6 +77,8 @@ class DiffusersImageAdapter:
             for index in range(granted.num_outputs):
                 pixels = _denoise(loaded, call, inputs, granted, index, progress)
                 progress(ProgressEvent("decode", index + 1, granted.num_outputs))
+                if inputs.keep is None:  # an edit may end with an empty ground
+                    check_shown(pixels, loaded.name)
                 if inputs.image is not None and inputs.keep is not None:
                     near = seams.kept_db(pixels, (inputs.image,), (inputs.keep,))
                     kept += [] if near is None else [near]

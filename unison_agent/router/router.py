@@ -303,10 +303,10 @@ def _check_output(output: Output, granted: GrantedTask) -> None:
         raise GenerationError(msg)
     expected = f"{granted.output} {granted.width}x{granted.height}"
     if isinstance(granted, GrantedVideo):
-        expected += f" of {granted.num_frames} frames"
+        expected += f" of {granted.num_frames} frames at {granted.fps:g} fps"
     for medium in output.media:
         made = f"{medium.kind} {medium.width}x{medium.height}"
         if isinstance(medium, Video):
-            made += f" of {medium.num_frames} frames"
+            made += f" of {medium.num_frames} frames at {medium.fps:g} fps"
         if made != expected:
             raise GenerationError(f"{granted.tool} made a {made}, granted was a {expected}.")
