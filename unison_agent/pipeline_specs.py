@@ -31,7 +31,9 @@ class Place(Wire):
     """Where weights lie: in a repository of the hub, or in a folder of one's own."""
 
     repo: Repo | None = Field(default=None, description="Repository on the hub.")
-    revision: str | None = Field(default=None, description="Commit or branch of `repo`.")
+    revision: str | None = Field(
+        default=None, min_length=1, description="Commit or branch of `repo`."
+    )
     path: str | None = Field(
         default=None, min_length=1, description="Folder that save_pretrained wrote, not `repo`."
     )
