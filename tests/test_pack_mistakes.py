@@ -38,8 +38,8 @@ def written(value: Any) -> str:
             return f"{{{', '.join(parts)}}}"
         case list():
             return f"[{', '.join(map(written, value))}]"  # pyright: ignore[reportUnknownArgumentType]
-        case _:
-            return json.dumps(value)
+        case other:  # pyright: ignore[reportUnknownVariableType]
+            return json.dumps(other)
 
 
 def mistaken(value: Any) -> Iterator[Any]:

@@ -255,8 +255,8 @@ def parts_of(adapter: AdapterName) -> tuple[tuple[str, ...], tuple[str, ...]]:
         case "answer":
             return (), ()
         case "image":
-            return ("image_pipeline", "limits"), ("domain", "preprocess")
+            return ("image_pipeline", "limits"), ("connector", "domain", "preprocess")
         case "clips":
-            return ("clip_pipeline", "limits"), ()
+            return ("clip_pipeline", "limits"), ("connector",)
         case "video":
             return ("pipeline", "limits"), ("connector", "domain", "preprocess")

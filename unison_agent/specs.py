@@ -151,6 +151,9 @@ class ToolSpec(Wire):
         ):
             msg = "mode 'append' needs a pipeline with text_encoder = true"
             raise wrong(msg, "connector", "mode")
+        if self.connector and self.pipeline is None and self.connector.max_sequence_length:
+            msg = f"adapter {self.adapter!r} fills no text tokens with zeros"
+            raise wrong(msg, "connector", "max_sequence_length")
         if self.adapter == "answer" and self.defaults.max_new_tokens is None:
             msg = "adapter 'answer' needs defaults.max_new_tokens"
             raise wrong(msg, "defaults", "max_new_tokens")

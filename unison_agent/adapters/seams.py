@@ -74,7 +74,7 @@ def kept_db(made: NDArray[np.uint8], kept: Pictures, masks: Pictures) -> float |
 
 def _shares(mask: NDArray[np.uint8], fade: int | None) -> NDArray[np.float32]:
     """Return how much of each pixel changes, 0 to 1; the border of the picture is no seam."""
-    share = mask.astype(np.float32) / 255
+    share = mask.astype(np.float32) / np.float32(255)
     width = min(_WIDEST_FADE, round(min(mask.shape) / _FADE_SIDE)) if fade is None else fade
     outside = mask == 0
     for step in range(width):

@@ -78,17 +78,14 @@ def _time_fault(read: Video, medium: Video, granted: Granted, suffix: str) -> st
 
 
 def _blank(frames: Iterable[PIL.Image.Image]) -> bool:
-    """Return whether all frames are of one and the same colour."""
-    colors = {tuple(frame.getextrema()) for frame in _until_shown(frames)}
-    return len(colors) == 1 and all(low == high for low, high in next(iter(colors)))
-
-
-def _until_shown(frames: Iterable[PIL.Image.Image]) -> Iterable[PIL.Image.Image]:
-    """Yield frames up to the first that is of more than one colour."""
+    """Return whether all frames are of one and the same colour; the first that is not is the last looked at."""
+    color = None
     for frame in frames:
-        yield frame
-        if any(low != high for low, high in frame.getextrema()):
-            return
+        pixels = np.asarray(frame)
+        color = pixels[0, 0] if color is None else color
+        if (pixels != color).any():
+            return False
+    return True
 
 
 def _even(side: int) -> int:
