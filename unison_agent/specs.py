@@ -172,13 +172,13 @@ class ToolSpec(Wire):
     @property
     def distilled(self) -> DistilledLora | None:
         """The LoRA whose steps and guidance are granted in place of all others."""
-        switches = self.pipeline or self.image_pipeline
+        switches = self.pipeline or self.image_pipeline or self.clip_pipeline
         return None if switches is None else switches.speed.distilled
 
     @property
     def switched(self) -> str:
         """What its pipeline is switched to, in words; see `Switches.switched`."""
-        switches = self.pipeline or self.image_pipeline
+        switches = self.pipeline or self.image_pipeline or self.clip_pipeline
         return "" if switches is None else switches.switched
 
     @property
