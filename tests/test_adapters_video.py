@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from unison_agent.adapters import frames, seams
+from unison_agent.adapters.step_report import StepReport
 from unison_agent.adapters.video import (
     NO_CONNECTOR,
     VaceInputs,
@@ -438,6 +439,17 @@ def test_several_outputs_have_one_seed_each(pipeline: LoadedPipeline) -> None:
     ).media
     assert (array(made[2]) == array(third)).all()
     assert (array(made[0]) != array(made[1])).any()
+
+
+def test_progress_tells_the_time_left_of_all_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 5.0, 7.0, 9.0])  # the first step is slow
+    monkeypatch.setattr("unison_agent.adapters.step_report.perf_counter", lambda: next(clock))
+    events: list[ProgressEvent] = []
+    report = StepReport(events.append, 4, 2, 0)
+    report.start()
+    for step in range(3):
+        report(None, step, None, {})
+    assert [event.seconds_left for event in events] == [None, 35.0, 12.0, 10.0]
 
 
 def test_progress_counts_the_steps_of_all_outputs(pipeline: LoadedPipeline) -> None:
