@@ -11,52 +11,58 @@ import statistics
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
-from unison_agent import MediaSet, Plan, Request, Unison
+from unison_agent import MediaSet, Plan, ProgressEvent, Request, Unison
 from unison_agent.forecast import FILE, Cost, machine_name, shipped_costs
 from unison_agent.tasks import TASK_CALL
 
 TABLE = Path(__file__).parents[1] / "tools" / FILE
-STEPS = (4, 12)
+STEPS = 12
 RUNS = 3
 _KIB_A_GIB = 2**20
 
 
 def measure(profile: str, num_frames: int) -> Cost:
-    """Return the cost of a clip, of a picture (1 frame), or of an answer (0)."""
+    """Return the cost of a clip, of a picture (1 frame), or of an answer (0): of the run that was disturbed least."""
     unison = Unison.from_pretrained(profile)
     task = {0: "text_understanding", 1: "text_to_image"}.get(num_frames, "text_to_video")
     tool = next(spec.name for spec in unison.tools() if task in spec.tasks)
+    values: dict[str, object] = {"task": task}
+    values |= (
+        {"question": "What is the capital of France?"}
+        if num_frames == 0
+        else {"prompt": "a red star on a blue background", "steps": STEPS}
+    )
+    if num_frames > 1:
+        values["num_frames"] = num_frames
+    plan = Plan(request=Request(text="measure"), steps=(TASK_CALL.validate_python(values),))
+    marks: list[float] = []
 
-    def seconds(steps: int) -> float:
-        values: dict[str, object] = {"task": task}
-        values |= (
-            {"question": "What is the capital of France?"}
-            if num_frames == 0
-            else {"prompt": "a red star on a blue background", "steps": steps}
-        )
-        if num_frames > 1:
-            values["num_frames"] = num_frames
-        plan = Plan(request=Request(text="measure"), steps=(TASK_CALL.validate_python(values),))
-        spent: list[float] = []
-        for _ in range(RUNS + 1):  # the first loads
-            begun = time.perf_counter()
-            result = unison.run(plan, MediaSet())
-            spent.append(time.perf_counter() - begun)
-            for output in result.outputs:
-                size.update(width=output.medium.width, height=output.medium.height)
-        return statistics.median(spent[1:])
+    def listen(event: ProgressEvent) -> None:
+        if event.stage == "denoise":
+            marks.append(time.perf_counter())
 
     size = {"width": 0, "height": 0}
-    few = seconds(STEPS[0])
-    step = 0.0 if num_frames == 0 else (seconds(STEPS[1]) - few) / (STEPS[1] - STEPS[0])
+    spent: list[float] = []
+    steps: list[float] = []
+    for run in range(RUNS + 1):  # the first loads
+        marks.clear()
+        begun = time.perf_counter()
+        result = unison.run(plan, MediaSet(), progress=listen)
+        if run > 0:
+            spent.append(time.perf_counter() - begun)
+            steps += [after - before for before, after in pairwise(marks)]
+        for output in result.outputs:
+            size.update(width=output.medium.width, height=output.medium.height)
+    step = statistics.median(steps) if steps else 0.0
     return Cost(
         tool=tool,
         machine=machine_name(),
         num_frames=num_frames,
         step_seconds=round(step, 4),
-        other_seconds=round(few - STEPS[0] * step, 3),
+        other_seconds=round(max(0.0, min(spent) - STEPS * step), 3),
         peak_gib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KIB_A_GIB, 2),
         **size,
     )

@@ -241,7 +241,7 @@ def main() -> None:
 
 
 def _all(args: argparse.Namespace, folder: Path) -> list[Cost]:
-    print("| switches | task | GiB | s a step | s besides |\n|---|---|---|---|---|")
+    print("| switches | task | GiB | s a step | s besides |\n|---|---|---|---|---|", flush=True)
     found: list[Cost] = []
     for name in args.only:
         command = [sys.executable, __file__, "--one", name, "--folder", str(folder)]

@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from unison_agent.cli.bars import Bars, amount
+from unison_agent.cli.bars import Bars, amount, time_left
 from unison_agent.progress import ProgressEvent
 
 
@@ -40,3 +40,11 @@ def test_amounts_without_a_total() -> None:
     assert amount(ProgressEvent("download", 1_500_000)) == "1.5 MB"
     assert amount(ProgressEvent("answer", 7)) == "7"
     assert amount(ProgressEvent("answer", 7, 48)) == "7 of 48"
+
+
+def test_a_terminal_sees_the_time_left() -> None:
+    assert "95 s" not in drawn(ProgressEvent("denoise", 3, 12), terminal=True)
+    text = drawn(ProgressEvent("denoise", 3, 12, seconds_left=95.2), terminal=True)
+    assert "1 min 35 s left" in text
+    assert time_left(ProgressEvent("denoise", 3, 12, seconds_left=0.2)) == "1 s left"
+    assert time_left(ProgressEvent("denoise", 12, 12, seconds_left=0.0)) == ""

@@ -270,6 +270,8 @@ def test_defect_12_clips_play_at_another_speed():
     source = Basis(832, 480, 48, 24)
     edited = grant(source, task="video_editing", source="video_1")
     assert edited.num_frames / edited.fps == pytest.approx(2, abs=0.15)
+    long = grant(Basis(832, 480, 480, 30), task="video_editing", source="video_1")
+    assert long.num_frames / long.fps == pytest.approx(16, abs=0.15)
 
 
 @pytest.mark.parametrize("task", ["text_to_video", "image_to_video", "video_editing"])

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from unison_agent import Image, ImageHandle, MediaSet, Plan, Request, Unison, custom_tool
 from unison_agent.errors import MissingInputError, NegotiationError
@@ -120,8 +120,28 @@ def test_it_is_told_as_json(unison: Unison) -> None:
 
 def test_the_table_that_ships_knows_nano(unison: Unison) -> None:
     known = {cost.tool for cost in shipped_costs()}
-    assert known == {spec.name for spec in unison.tools()}
+    assert known == {spec.name for spec in unison.tools()} | {"tiny"}  # the tests' models
     assert machine_name()
+    steps = [(c.volume, c.step_seconds) for c in shipped_costs() if c.tool == "nano-video"]
+    assert len(steps) > 3
+    assert sorted(steps) == sorted(steps, key=lambda step: step[1])  # larger takes longer
+
+
+def test_the_table_that_ships_has_each_switch_that_a_cpu_can_make() -> None:
+    rows = [cost for cost in shipped_costs() if cost.tool == "tiny"]
+    switches = {cost.switches for cost in rows}
+    for words in ("", "vae_tiling", "storage_dtype", "int8", "float8", "taylorseer", "compile"):
+        assert any(words in one for one in switches), words
+    tasks = {"text_to_image", "text_to_video", "image_editing"}
+    assert {cost.task for cost in rows} == tasks
+    assert len(rows) == len(switches) * len(tasks)
+
+
+@pytest.mark.parametrize("key", ["step_seconds", "other_seconds", "peak_gib"])
+def test_a_row_that_noise_has_spoilt_is_refused(key: str) -> None:
+    row = {"tool": "t", "machine": "m", "other_seconds": 1.0, "peak_gib": 1.0, key: -0.1}
+    with pytest.raises(ValidationError, match=key):
+        Cost.model_validate(row)
 
 
 def test_a_row_of_other_switches_says_nothing(unison: Unison) -> None:

@@ -409,6 +409,49 @@ def test_a_long_clip_of_a_large_source_keeps_its_frames_and_shrinks() -> None:
     assert [a.rule for a in granted.adjustments] == ["source_size"]
 
 
+@pytest.mark.parametrize(
+    ("frames", "fps", "num_frames", "granted_fps"),
+    [
+        (48, 24, 49, 24),  # as it is, but for the rule
+        (300, 30, 129, 12.9),  # 10 s: fewer frames a second
+        (600, 60, 129, 12.9),
+        (120, 60, 61, 30),  # a speed that no file may have
+        (10, 5, 17, 8),
+        (81, 16, 81, 16),
+    ],
+)
+def test_a_source_is_resampled_so_that_it_lasts_as_long(
+    frames: int, fps: float, num_frames: int, granted_fps: float
+) -> None:
+    granted = grant(WAN, call_of("video_editing"), Basis(832, 480, frames, fps))
+    assert isinstance(granted, GrantedVideo)
+    assert (granted.num_frames, granted.fps) == (num_frames, granted_fps)
+    assert granted.num_frames / granted.fps == pytest.approx(frames / fps, abs=0.15)
+    told = {field for field, *_ in changes(granted)}
+    assert told == {
+        name
+        for name, was, now in (("num_frames", frames, num_frames), ("fps", fps, granted_fps))
+        if was != now
+    }
+
+
+def test_a_source_too_long_for_any_speed_is_shown_faster_and_that_is_told() -> None:
+    granted = grant(WAN, call_of("video_editing"), Basis(832, 480, 600, 30))
+    assert isinstance(granted, GrantedVideo)
+    assert (granted.num_frames, granted.fps) == (129, 8)
+    assert changes(granted)[-1] == ("duration_seconds", "20 (source)", 16.125, "duration")
+    assert granted.adjustments[-1].reason.endswith("all of the source is shown, 1.24 times as fast")
+
+
+def test_a_stated_speed_keeps_the_length_of_the_source() -> None:
+    granted = grant(WAN, call_of("video_editing", fps=12), Basis(832, 480, 96, 24))
+    assert isinstance(granted, GrantedVideo)
+    assert (granted.num_frames, granted.fps) == (49, 12)
+    stated = grant(WAN, call_of("video_editing", num_frames=81), Basis(832, 480, 600, 30))
+    assert isinstance(stated, GrantedVideo)
+    assert (stated.num_frames, stated.fps) == (81, 30)
+
+
 def test_a_source_that_is_not_kept_is_told() -> None:
     granted = grant(NANO, call_of("video_editing"), Basis(300, 200, num_frames=33, fps=30))
     assert changes(granted) == [

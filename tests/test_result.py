@@ -260,6 +260,80 @@ def _explosive(error: BaseException) -> Video:
     return replace(clip(), clip=_Interrupted(error))
 
 
+# --- what is written is read back ------------------------------------------------------------------
+
+
+class _Broken:
+    """A clip whose frames are another thing each time: what is encoded is not what was made."""
+
+    def __init__(self, *passes: list[PIL.Image.Image]) -> None:
+        self.passes = list(passes)
+
+    def frames(self) -> Iterator[PIL.Image.Image]:
+        return iter(self.passes.pop(0) if len(self.passes) > 1 else self.passes[0])
+
+
+GRAY = [PIL.Image.new("RGB", (64, 64), (90, 90, 90))] * 9
+GOOD = list(clip().frames())
+
+
+@pytest.mark.parametrize(
+    ("broken", "fault"),
+    [
+        (replace(clip(), clip=_Broken(GRAY, GOOD)), "it shows nothing but one colour"),
+        (replace(clip(), clip=_Broken(GOOD[:5])), "it has 5 frames, not 9"),
+        (replace(clip(), fps=16.0), "it lasts 0.562 s, not 1.12 s"),
+        (
+            replace(clip(), clip=_Broken([each.resize((32, 64)) for each in GOOD])),
+            "it is 32x64, not 64x64",
+        ),
+    ],
+)
+def test_a_file_that_is_not_what_was_granted_is_kept_aside(
+    tmp_path: Path, broken: Video, fault: str
+) -> None:
+    made = result((DRAW, [star()]), (MOVE, [broken]))
+    with pytest.raises(OutputError, match=f"star.mp4 is not what was granted: {fault}") as caught:
+        made.save(tmp_path / "star.mp4")
+    assert files(tmp_path) == ["star-rejected.mp4"]
+    assert str(tmp_path / "star-rejected.mp4") in str(caught.value)
+    assert Result.load(tmp_path / "star-rejected.mp4").plan == made.plan
+
+
+def test_what_is_kept_aside_replaces_nothing(tmp_path: Path) -> None:
+    made = result((DRAW, [star()]), (MOVE, [replace(clip(), fps=16.0)]))
+    (tmp_path / "star.mp4").write_text("before", encoding="utf-8")
+    for _ in range(2):
+        with pytest.raises(OutputError, match="kept aside"):
+            made.save(tmp_path / "star.mp4", overwrite=True)
+    assert files(tmp_path) == ["star-rejected-2.mp4", "star-rejected.mp4", "star.mp4"]
+    assert (tmp_path / "star.mp4").read_text(encoding="utf-8") == "before"
+
+
+def test_a_picture_of_another_size_than_was_granted_is_kept_aside(tmp_path: Path) -> None:
+    wide = Image.from_pil(star().pil.resize((80, 64)))
+    with pytest.raises(OutputError, match=r"it is 80x64, not 64x64\. .* kept aside"):
+        result((DRAW, [star(), wide])).save(tmp_path / "star.png")
+    assert files(tmp_path) == ["star-1-rejected.png", "star-2-rejected.png"]
+
+
+def test_odd_sides_and_equal_frames_are_no_faults(tmp_path: Path) -> None:
+    still = Video.from_frames([star().rgb()] * 9, 8)
+    made = result((DRAW, [star()]), (MOVE, [still]))
+    for suffix in (".mp4", ".gif"):
+        made.save(tmp_path / f"still{suffix}")
+    odd = [each.crop((0, 0, 63, 61)) for each in GOOD]
+    granted = GrantedVideo.model_validate(
+        {**granted_for(MOVE).model_dump(), "width": 63, "height": 61}
+    )
+    moved = result((DRAW, [star()]), (MOVE, [Video.from_frames(odd, 8)]))
+    artifact = moved.artifacts[1]
+    record = artifact.record.model_copy(update={"granted": (artifact.record.granted[0], granted)})
+    for suffix in (".mp4", ".gif"):
+        replace(artifact, record=record).save(tmp_path / f"odd{suffix}")
+    assert len(files(tmp_path)) == 4
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), MediaError("damaged"), MemoryError()])
 @pytest.mark.parametrize("there", [True, False])
 def test_no_half_file_when_encoding_stops(

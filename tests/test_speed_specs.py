@@ -143,6 +143,7 @@ def test_each_family_has_a_word_on_each_cache() -> None:
         "FLUX": both,
         "Qwen-Image": both,
         "Qwen-Image-Edit": both,
+        "LTX-Video": both,
     }
 
 

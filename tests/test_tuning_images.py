@@ -251,10 +251,3 @@ def test_clips_share_the_budget_of_images(folders: dict[str, Path]) -> None:
         (only,) = budget.loaded
         assert only.name == clips.path
         assert only.in_use
-
-
-def test_switches_of_clips_are_no_keys() -> None:
-    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
-        ClipPipelineSpec.model_validate(
-            {"path": "x", "text_to_video": "LTXPipeline", "memory": {"offload": "leaf"}}
-        )

@@ -25,8 +25,16 @@ from unison_agent import Unison, custom_tool
 from unison_agent.adapters.video import NO_CONNECTOR
 from unison_agent.agent import Planned
 from unison_agent.compare import compare
-from unison_agent.connector import Projector, ProjectorShape, ProjMLP
-from unison_agent.conversation import CHAT_HEAD
+from unison_agent.connector import (
+    Connector,
+    Contract,
+    Projector,
+    ProjectorShape,
+    ProjMLP,
+    Resampler,
+    Shape,
+)
+from unison_agent.conversation import CHAT_HEAD, READ_TEMPLATE_SHA256
 from unison_agent.errors import (
     DownloadError,
     GenerationError,
@@ -337,6 +345,29 @@ def test_with_the_connector_off_the_text_encoder_reads_alone_and_the_result_says
     assert made.sheet().mode == "RGB"
 
 
+def test_either_connector_follows_the_text_encoder_or_replaces_it(
+    folder: Path, model: UnderstandingModel
+):
+    contract = Contract(model.fingerprint, LAYERS, READ_TEMPLATE_SHA256, TEXT_DIM)
+    torch.manual_seed(3)
+    resampler = Connector(Resampler(Shape(HIDDEN, TEXT_DIM, num_queries=32)), contract)
+    resampler.save(folder / "unison" / "tokens.safetensors")
+    other = (
+        ('kind = "projector"', 'kind = "resampler"'),
+        ('file = "projector.pth"', 'file = "tokens.safetensors"'),
+    )
+    made: set[bytes] = set()
+    for kind, changes in (("projector", ()), ("resampler", other)):
+        for mode in ("append", "replace"):
+            pack = pack_with(
+                folder, f"{kind}-{mode}", ('mode = "append"', f'mode = "{mode}"'), *changes
+            )
+            result = Unison.from_pretrained(pack, device="cpu").run(*given_plan("text_to_image"))
+            assert NO_CONNECTOR not in result.notes
+            made.add(result.image.rgb().tobytes())
+    assert len(made) == 4
+
+
 # --- the understanding model ------------------------------------------------------------------------
 
 
@@ -487,6 +518,8 @@ def test_defect_11_answers_are_cut(model: UnderstandingModel):
     told: list[ProgressEvent] = []
     model.answer("why?", max_new_tokens=7, progress=told.append)
     assert {event.total for event in told} == {7}
+    reply = model.reply("why?", max_new_tokens=300, progress=told.append)
+    assert (max(event.done for event in told), reply.complete) == (300, False)
 
 
 def test_defect_36_precision_and_place_are_left_to_chance(folder: Path):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from unison_agent.sizing import SizeWish, fits_lines, fits_ratio, shape_of
 from unison_agent.specs import Limits
 from unison_agent.tasks import Adjustment, Rule
-from unison_agent.timing import TimeWish, fits_duration, seconds_of
+from unison_agent.timing import TimeWish, fits_duration, keeps_source, seconds_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,11 @@ class Basis:
     height: int
     num_frames: int | None = None
     fps: float | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it lasts; None for an image."""
+        return self.num_frames / self.fps if self.num_frames and self.fps else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +152,9 @@ def time_changes(
         yield _change("num_frames", source, num_frames, "frame_range", frames)
     if basis.fps and wish.fps is None and stated < 2 and basis.fps != fps:
         yield _change("fps", f"{basis.fps:g} (source)", fps, "native_fps", speeds)
+    if basis.seconds and not keeps_source(wish, num_frames, fps, limits):
+        lasting = num_frames / fps
+        how = f"{basis.seconds / lasting:.3g} times as fast"
+        reason = f"{frames}, {speeds}; all of the source is shown, {how}"
+        asked = f"{basis.seconds:.3g} (source)"
+        yield _change("duration_seconds", asked, round(lasting, 3), "duration", reason)

@@ -30,7 +30,9 @@ class Files(Wire):
     """Files of a repository on the hub, or of a folder of yours."""
 
     repo: Repo | None = Field(default=None, description="Repository on the hub.")
-    revision: str | None = Field(default=None, description="Commit or branch of `repo`.")
+    revision: str | None = Field(
+        default=None, min_length=1, description="Commit or branch of `repo`."
+    )
     path: str | None = Field(
         default=None, min_length=1, description="Folder; a relative one starts from the pack's own."
     )

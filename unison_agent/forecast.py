@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from unison_agent._resources import data
 from unison_agent.tasks import (
@@ -53,9 +53,9 @@ class Cost(Wire):
     width: int = 0
     height: int = 0
     num_frames: int = 0
-    step_seconds: float = 0.0
-    other_seconds: float
-    peak_gib: float
+    step_seconds: float = Field(default=0.0, ge=0)
+    other_seconds: float = Field(ge=0)
+    peak_gib: float = Field(gt=0)
 
     @property
     def volume(self) -> int:

@@ -185,6 +185,7 @@ def _grant(
         fps=call.fps,
         like_num_frames=(basis and basis.num_frames) or cast("int", defaults.num_frames),
         like_fps=(basis and basis.fps) or cast("float", defaults.fps),
+        source_seconds=basis.seconds if basis else None,
     )
     (width, height), num_frames, fps = _within_volume(wish, time, limits)
     return GrantedVideo(

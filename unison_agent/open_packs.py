@@ -25,7 +25,7 @@ from unison_agent.router import (
     Router,
     Tool,
 )
-from unison_agent.specs import ConnectorSpec, Pack
+from unison_agent.specs import ConnectorSpec, Pack, ToolSpec
 from unison_agent.tasks import Wire
 
 if TYPE_CHECKING:
@@ -150,30 +150,31 @@ def open_tools(
     shipped = weights_folder(pack.understanding)
     tools: list[Tool] = []
     for spec in pack.tools:
+        folder = shipped
+        if connector is not None and (spec.adapter == "video" or spec.connector):
+            folder, spec = connector.parent, _connected(spec, connector)
         match spec.adapter:
             case "answer":
                 tools.append(AnswerTool(spec, understanding))
             case "clips":
-                tools.append(ClipTool(spec, pipelines=clip_pipelines))
+                tools.append(
+                    ClipTool(
+                        spec,
+                        pipelines=clip_pipelines,
+                        understanding=understanding,
+                        weights_folder=folder,
+                    )
+                )
             case "image":
                 tools.append(
-                    ImageTool(spec, pipelines=image_pipelines, understanding=understanding)
+                    ImageTool(
+                        spec,
+                        pipelines=image_pipelines,
+                        understanding=understanding,
+                        weights_folder=folder,
+                    )
                 )
             case "video":
-                folder = shipped
-                if connector is not None:
-                    folder = connector.parent
-                    own = spec.connector or ConnectorSpec(file="own", required=True)
-                    named = {
-                        "file": connector.name,
-                        "required": True,
-                        "kind": _KINDS[connector.suffix],
-                        "repo": None,
-                        "revision": None,
-                        "path": None,
-                    }
-                    own = own.model_copy(update=named)
-                    spec = spec.model_copy(update={"connector": own})
                 tools.append(
                     GenerationTool(
                         spec,
@@ -183,3 +184,17 @@ def open_tools(
                     )
                 )
     return tuple(tools)
+
+
+def _connected(spec: ToolSpec, connector: Path) -> ToolSpec:
+    """Return the spec of a tool with a file in place of its connector."""
+    own = spec.connector or ConnectorSpec(file="own", required=True)
+    named = {
+        "file": connector.name,
+        "required": True,
+        "kind": _KINDS[connector.suffix],
+        "repo": None,
+        "revision": None,
+        "path": None,
+    }
+    return spec.model_copy(update={"connector": own.model_copy(update=named)})

@@ -157,7 +157,7 @@ class ImagePipelineSpec(Checkpoint, Switches):
             raise wrong(msg, "limits", "references")
 
 
-class ClipPipelineSpec(Checkpoint):
+class ClipPipelineSpec(Checkpoint, Switches):
     """A diffusers checkpoint of clips, and the pipeline class that runs each task on it; they share its models.
 
     LTXImageToVideoPipeline starts from a first frame; LTXConditionPipeline takes a last one as well, or none.
@@ -189,6 +189,7 @@ class ClipPipelineSpec(Checkpoint):
             PydanticCustomError: One has none, one too many is named, or a limit is another.
         """
         _check_bound(tasks, self.classes(), "clip_pipeline")
+        self.check_switches(self.dtype, "LTX-Video")
         if frame_rule != "8n+1":
             msg = f"LTX-Video makes 8n+1 frames, got the rule {frame_rule}"
             raise wrong(msg, "limits", "frame_rule")
@@ -242,8 +243,8 @@ def parts_of(adapter: AdapterName) -> tuple[tuple[str, ...], tuple[str, ...]]:
         case "answer":
             return (), ()
         case "image":
-            return ("image_pipeline", "limits"), ("domain", "preprocess")
+            return ("image_pipeline", "limits"), ("connector", "domain", "preprocess")
         case "clips":
-            return ("clip_pipeline", "limits"), ()
+            return ("clip_pipeline", "limits"), ("connector",)
         case "video":
             return ("pipeline", "limits"), ("connector", "domain", "preprocess")

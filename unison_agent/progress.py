@@ -1,7 +1,7 @@
 """What long work says about itself; it does not know who listens or how it is shown."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Stage = Literal[
@@ -42,6 +42,7 @@ class ProgressEvent:
         total: Units in all, None when unknown.
         note: A few words for people.
         text: What an answer goes on with; joined, the texts of an answer are the answer.
+        seconds_left: Of this stage, at the pace so far; None while there is none, and where stages have no even pace.
     """
 
     stage: Stage
@@ -49,6 +50,7 @@ class ProgressEvent:
     total: int | None = None
     note: str = ""
     text: str = ""
+    seconds_left: float | None = field(default=None, compare=False)
 
 
 Progress = Callable[[ProgressEvent], None]

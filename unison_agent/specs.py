@@ -148,6 +148,9 @@ class ToolSpec(Wire):
         ):
             msg = "mode 'append' needs a pipeline with text_encoder = true"
             raise wrong(msg, "connector", "mode")
+        if self.connector and self.pipeline is None and self.connector.max_sequence_length:
+            msg = f"adapter {self.adapter!r} fills no text tokens with zeros"
+            raise wrong(msg, "connector", "max_sequence_length")
         if self.adapter == "answer" and self.defaults.max_new_tokens is None:
             msg = "adapter 'answer' needs defaults.max_new_tokens"
             raise wrong(msg, "defaults", "max_new_tokens")
@@ -166,13 +169,13 @@ class ToolSpec(Wire):
     @property
     def distilled(self) -> DistilledLora | None:
         """The LoRA whose steps and guidance are granted in place of all others."""
-        switches = self.pipeline or self.image_pipeline
+        switches = self.pipeline or self.image_pipeline or self.clip_pipeline
         return None if switches is None else switches.speed.distilled
 
     @property
     def switched(self) -> str:
         """What its pipeline is switched to, in words; see `Switches.switched`."""
-        switches = self.pipeline or self.image_pipeline
+        switches = self.pipeline or self.image_pipeline or self.clip_pipeline
         return "" if switches is None else switches.switched
 
     @property

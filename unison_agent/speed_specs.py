@@ -15,9 +15,10 @@ from unison_agent.tasks import Wire
 
 Offload = Literal["model", "sequential", "block", "leaf"]
 CacheMethod = Literal["taylorseer", "first_block", "pyramid_attention", "faster", "mag"]
-TunedFamily = Literal["Wan VACE", "SDXL", "FLUX", "Qwen-Image", "Qwen-Image-Edit"]
+TunedFamily = Literal["Wan VACE", "SDXL", "FLUX", "Qwen-Image", "Qwen-Image-Edit", "LTX-Video"]
 Conflict = tuple[tuple[str, str], tuple[str, str], str]
 """The place of one key, that of the other, and why they do not go together."""
+_ONE_CALL = ("FLUX", "LTX-Video")  # a step is one call of the denoiser, with guidance too
 INTERVAL, WARMUP_STEPS, MAX_ORDER, THRESHOLD = 3, 4, 1, 0.05
 """Of caches that state none."""
 
@@ -139,9 +140,9 @@ def cache_fault(method: CacheMethod, family: TunedFamily) -> str | None:
             if family == "Wan VACE":
                 return "a skipped step adds the hints of VACE twice, as they are in what is reused"
             return "it needs ratios measured on the very checkpoint and number of steps"
-        case "pyramid_attention" if family != "FLUX":
+        case "pyramid_attention" if family not in _ONE_CALL:
             return "its memory does not tell the call with the prompt from the one against it"
-        case "faster" if family != "FLUX":
+        case "faster" if family not in _ONE_CALL:
             return "it expects both branches of guidance in one batch; they are two calls"
         case _:
             return "first_block and taylorseer are offered in its place"

@@ -15,6 +15,8 @@ class TimeWish:
         fps: Frames a second.
         like_num_frames: Frames, where neither they nor a duration are wished.
         like_fps: Frames a second, where none are wished.
+        source_seconds: How long the clip lasts that is worked on. Where neither frames nor a duration are wished,
+            so long shall be what is made; None where there is no such clip.
     """
 
     num_frames: int | None
@@ -22,6 +24,7 @@ class TimeWish:
     fps: float | None
     like_num_frames: int
     like_fps: float
+    source_seconds: float | None = None
 
 
 def nearest_time(wish: TimeWish, limits: Limits, max_frames: float) -> tuple[int, float]:
@@ -37,9 +40,27 @@ def nearest_time(wish: TimeWish, limits: Limits, max_frames: float) -> tuple[int
             fps = min(max((num_frames - _first(limits)) / seconds, least), most)
     elif wish.duration_seconds is not None:
         num_frames = _nearest(_frames_of(wish.duration_seconds, fps, limits), allowed)
-    else:
+    elif wish.source_seconds is None or fps == wish.like_fps:
         num_frames = _nearest(wish.like_num_frames, allowed)
+    else:  # at another speed it is as long with another number of frames
+        num_frames = _nearest(round(wish.source_seconds * fps), allowed)
+    if wish.source_seconds and _is_open(wish):
+        ideal = round(wish.source_seconds * fps)
+        if wish.fps is None and abs(num_frames - ideal) > limits.frame_counts().step:
+            # Its frames do not fit: fewer or more a second, and it lasts as long and moves as fast.
+            fps = round(min(max(num_frames / wish.source_seconds, least), most), 3)
     return num_frames, fps
+
+
+def keeps_source(wish: TimeWish, num_frames: int, fps: float, limits: Limits) -> bool:
+    """Say whether so many frames last as long as the source, up to the rounding of the frame rule."""
+    if not wish.source_seconds or not _is_open(wish):
+        return True
+    return abs(num_frames - wish.source_seconds * fps) <= limits.frame_counts().step + 0.5
+
+
+def _is_open(wish: TimeWish) -> bool:
+    return wish.num_frames is None and wish.duration_seconds is None
 
 
 def fits_duration(num_frames: int, fps: float, seconds: float, limits: Limits) -> bool:

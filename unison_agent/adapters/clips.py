@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from unison_agent.adapters import Output, frames
 from unison_agent.adapters.image_calls import Sampling, guided
-from unison_agent.adapters.running import as_pixels, running
+from unison_agent.adapters.running import as_pixels, check_shown, running
 from unison_agent.adapters.step_report import StepReport
+from unison_agent.adapters.text_tokens import conditioned
 from unison_agent.errors import GenerationError, RequestError
 from unison_agent.media import MediaSet, Medium, Video
 from unison_agent.progress import Progress, ProgressEvent
@@ -66,14 +67,16 @@ class DiffusersClipAdapter:
         conditioning: "Conditioning | None",
         progress: Progress,
     ) -> Output:
-        """Make the granted clips, with seeds `seed`, `seed + 1`, ...; the pipeline reads the prompt itself.
+        """Make the granted clips, with seeds `seed`, `seed + 1`, ...
+
+        The pipeline reads the prompt itself; `conditioning` follows what it read, or replaces it.
 
         Raises:
             RequestError: The call's media do not fit the task, or the task is another.
+            ConnectorMismatchError: The conditioning has another width than the pipeline reads.
             WeightsError: The pipeline cannot be loaded.
             GenerationError: The pipeline failed, or made something else than was granted, or one flat colour.
         """
-        del conditioning
         if not isinstance(call, TextToVideo | ImageToVideo) or not isinstance(
             granted, GrantedVideo
         ):
@@ -85,7 +88,7 @@ class DiffusersClipAdapter:
         made: list[Medium] = []
         with loaded.lock:
             for index in range(granted.num_outputs):
-                pixels = _denoise(loaded, call, given, granted, index, progress)
+                pixels = _denoise(loaded, call, given, granted, index, progress, conditioning)
                 progress(ProgressEvent("decode", index + 1, granted.num_outputs))
                 made.append(Video.from_frames(list(pixels), granted.fps))
         return Output(tuple(made))
@@ -132,19 +135,19 @@ def _denoise(
     granted: GrantedVideo,
     index: int,
     progress: Progress,
+    conditioning: "Conditioning | None",
 ) -> NDArray[np.uint8]:
     """Return one clip, uint8 [num_frames, height, width, 3]."""
     report = StepReport(progress, granted.steps, granted.num_outputs, index)
     report.start()
     values = Sampling.of(call, granted, index, report)
     smaller = "Ask for a smaller size or fewer frames."
-    with running(loaded.pipe, report, loaded.name, smaller=smaller):
+    read = conditioned(loaded.pipe, "LTX-Video", conditioning, loaded.name)
+    with running(loaded.pipe, report, loaded.name, smaller=smaller), read:
         output = _make(loaded, given, values, granted)
     expected = (1, granted.num_frames, granted.height, granted.width, 3)
     pixels = as_pixels(output.frames, expected, loaded.name)[0]
-    if (pixels == pixels[0, 0, 0]).all():
-        msg = f"{loaded.name} made a clip of one flat colour."
-        raise GenerationError(msg, hint="Try dtype = 'float32' in the tool pack, or another seed.")
+    check_shown(pixels, loaded.name)
     return pixels
 
 

@@ -25,7 +25,7 @@ class EditMasks:
     """Where an edit changes something.
 
     Attributes:
-        masks: One a frame, L, 0 or 255; white is what changes.
+        masks: One a frame, L; white is what changes, gray what does so in part.
         notes: What the user should know, in sentences.
         previews: Small pictures that the notes speak of.
     """

@@ -1,12 +1,10 @@
 """Media brought to a granted size and number of frames; it knows no tasks and no pipeline."""
 
 from collections.abc import Sequence
-from math import log10
 
-import numpy as np
 import PIL.Image
-from numpy.typing import NDArray
 
+from unison_agent.adapters.seams import share_of
 from unison_agent.errors import RequestError
 from unison_agent.media import Image, Medium, Video
 
@@ -38,17 +36,17 @@ def letterboxed(image: Image, size: Size) -> PIL.Image.Image:
 
 
 def masks(medium: Medium, num_frames: int, size: Size) -> tuple[PIL.Image.Image, ...]:
-    """Return one mask a frame, mode L, only 0 and 255; an image serves all frames.
+    """Return one mask a frame, mode L: 255 changes, 0 stays, gray does so in part; an image serves all frames.
 
     Raises:
         RequestError: It is black all over, so there would be nothing to change.
     """
     match medium:
         case Image():
-            drawn = [_binary(medium.rgb(_BLACK), size)] * num_frames
+            drawn = [share_of(medium.rgb(_BLACK), size)] * num_frames
         case Video():
             frames = spread(medium.sample(num_frames), num_frames)
-            drawn = [_binary(frame, size) for frame in frames]
+            drawn = [share_of(frame, size) for frame in frames]
     if not any(mask.getbbox() for mask in drawn):
         msg = f"The mask {medium.name} is black all over at {size[0]}x{size[1]}."
         raise RequestError(msg, hint="Paint white what should change, and black what should stay.")
@@ -79,45 +77,5 @@ def blank_levels(num_frames: int, ramp: float) -> tuple[int, ...]:
     return tuple(round(min(255, max(0, level))) for level in levels)
 
 
-def composited(
-    made: NDArray[np.uint8], kept: Sequence[PIL.Image.Image], mask: Sequence[PIL.Image.Image]
-) -> NDArray[np.uint8]:
-    """Return `made` with the pixels of `kept` wherever `mask` is black.
-
-    Args:
-        made: Shape [num_frames, height, width, 3].
-        kept: One RGB frame for each of `made`.
-        mask: One L frame for each of `made`; white is what was to change.
-    """
-    change, source = _stacked(kept, mask)
-    return np.where(change[..., None], made, source)
-
-
-def kept_db(
-    made: NDArray[np.uint8], kept: Sequence[PIL.Image.Image], mask: Sequence[PIL.Image.Image]
-) -> float | None:
-    """Return the PSNR of `made` against `kept` where the mask is black, in dB; None where it is nowhere black.
-
-    Arguments are those of `composited`; equal pixels count as 100 dB.
-    """
-    change, source = _stacked(kept, mask)
-    if change.all():
-        return None
-    error = float(np.mean((made[~change].astype(np.float64) - source[~change]) ** 2))
-    return 100.0 if error == 0 else min(100.0, 10 * log10(255**2 / error))
-
-
-def _stacked(
-    kept: Sequence[PIL.Image.Image], mask: Sequence[PIL.Image.Image]
-) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
-    change = np.stack([np.asarray(frame) for frame in mask]) > 127
-    return change, np.stack([np.asarray(frame) for frame in kept])
-
-
 def _resized(frame: PIL.Image.Image, size: Size) -> PIL.Image.Image:
     return frame if frame.size == size else frame.resize(size, PIL.Image.Resampling.LANCZOS)
-
-
-def _binary(frame: PIL.Image.Image, size: Size) -> PIL.Image.Image:
-    gray = frame.convert("L").resize(size, PIL.Image.Resampling.NEAREST)
-    return PIL.Image.fromarray(np.where(np.asarray(gray) > 127, 255, 0).astype(np.uint8))

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from unison_agent.adapters import Output, frames
+from unison_agent.adapters import Output, seams
 from unison_agent.adapters.edit_masks import MaskFinder
 from unison_agent.adapters.image_calls import NO_NEGATIVE, Sampling, draw
 from unison_agent.adapters.image_inputs import ImageInputs, image_inputs
-from unison_agent.adapters.running import as_pixels, running
+from unison_agent.adapters.running import as_pixels, check_shown, running
 from unison_agent.adapters.step_report import StepReport
+from unison_agent.adapters.text_tokens import conditioned
 from unison_agent.errors import GenerationError, RequestError
 from unison_agent.media import Image, MediaSet, Medium
 from unison_agent.pipeline_specs import ImageClass, family_of
@@ -56,15 +57,17 @@ class DiffusersImageAdapter:
         conditioning: "Conditioning | None",
         progress: Progress,
     ) -> Output:
-        """Make the granted outputs, with seeds `seed`, `seed + 1`, ...; the pipeline reads the prompt itself.
+        """Make the granted outputs, with seeds `seed`, `seed + 1`, ...
+
+        The pipeline reads the prompt itself; `conditioning` follows what it read, or replaces it.
 
         Raises:
             MissingInputError: An edit needs a mask, and none could be found.
             RequestError: The call's media do not fit the task.
+            ConnectorMismatchError: The conditioning has another width than the pipeline reads.
             WeightsError: The pipeline cannot be loaded.
-            GenerationError: The pipeline failed, or made something else than was granted.
+            GenerationError: The pipeline failed, or made something else than was granted, or one flat colour.
         """
-        del conditioning
         if not isinstance(call, Generation) or not isinstance(granted, GrantedImage):
             msg = f"{call.task} granted as {granted.output}: this adapter makes images."
             raise RequestError(msg, hint="Give it to a tool with another adapter.")
@@ -75,12 +78,14 @@ class DiffusersImageAdapter:
         kept: list[float] = []
         with loaded.lock:
             for index in range(granted.num_outputs):
-                pixels = _denoise(loaded, call, inputs, granted, index, progress)
+                pixels = _denoise(loaded, call, inputs, granted, index, progress, conditioning)
                 progress(ProgressEvent("decode", index + 1, granted.num_outputs))
-                if inputs.image is not None and inputs.mask is not None:
-                    near = frames.kept_db(pixels, (inputs.image,), (inputs.mask,))
+                if inputs.keep is None:  # an edit may end with an empty ground
+                    check_shown(pixels, loaded.name)
+                if inputs.image is not None and inputs.keep is not None:
+                    near = seams.kept_db(pixels, (inputs.image,), (inputs.keep,))
                     kept += [] if near is None else [near]
-                    pixels = frames.composited(pixels, (inputs.image,), (inputs.mask,))
+                    pixels = seams.composited(pixels, (inputs.image,), (inputs.keep,))
                 made.append(Image.from_array(pixels[0]))
         unread = call.negative_prompt is not None and family_of(self._kind) == "FLUX"
         notes = (*inputs.notes, NO_NEGATIVE) if unread else inputs.notes
@@ -103,11 +108,13 @@ def _denoise(
     granted: GrantedImage,
     index: int,
     progress: Progress,
+    conditioning: "Conditioning | None",
 ) -> NDArray[np.uint8]:
     """Return one picture, uint8 [1, height, width, 3]."""
     report = StepReport(progress, granted.steps, granted.num_outputs, index)
     report.start()
     values = Sampling.of(call, granted, index, report)
-    with running(loaded.pipe, report, loaded.name, smaller="Ask for a smaller size."):
+    read = conditioned(loaded.pipe, family_of(loaded.kind), conditioning, loaded.name)
+    with running(loaded.pipe, report, loaded.name, smaller="Ask for a smaller size."), read:
         output = draw(loaded, inputs, values)
     return as_pixels(output.images, (1, granted.height, granted.width, 3), loaded.name)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import PIL.Image
 
-from unison_agent.adapters import frames
+from unison_agent.adapters import frames, seams
 from unison_agent.adapters.edit_masks import MaskFinder, edit_masks
 from unison_agent.errors import RequestError
 from unison_agent.media import MediaSet
@@ -28,8 +28,9 @@ class ImageInputs:
 
     Attributes:
         image: What is changed, followed or shown, RGB; None where words are all.
-        mask: L, 0 or 255, at the granted size: white is what may change. With one, the black part of `image`,
-            which is at that size too, comes out as it went in, to the pixel.
+        mask: L, 0 or 255, at the granted size: white is what may change.
+        keep: The same with grays, of which a share changes. With one, the black part of `image`, which is at that
+            size too, comes out as it went in, to the pixel.
         references: RGB, of any size; what an IP-Adapter sees.
         notes: What the user should know, in sentences.
         previews: Small pictures that the notes speak of.
@@ -37,6 +38,7 @@ class ImageInputs:
 
     image: PIL.Image.Image | None = None
     mask: PIL.Image.Image | None = None
+    keep: PIL.Image.Image | None = None
     references: tuple[PIL.Image.Image, ...] = ()
     notes: tuple[str, ...] = ()
     previews: tuple[Preview, ...] = ()
@@ -71,7 +73,10 @@ def image_inputs(
             if call.mask is None and kind != "StableDiffusionXLInpaintPipeline":
                 return ImageInputs(source, notes=(WHOLE,))
             found = edit_masks(call, (source,), media, find_mask)
-            return ImageInputs(source, found.masks[0], notes=found.notes, previews=found.previews)
+            (mask,) = found.masks
+            return ImageInputs(
+                source, seams.hard(mask), mask, notes=found.notes, previews=found.previews
+            )
         case ImageControllableGeneration():
             return ImageInputs(frames.picture(media.image(call.control), size))
         case ImageReferenceGeneration() if kind == "StableDiffusionXLPipeline":

@@ -69,3 +69,19 @@ def as_pixels(made: object, expected: tuple[int, ...], name: str) -> NDArray[np.
         msg = f"{name} made values that are not numbers."
         raise GenerationError(msg, hint="Try dtype = 'float32' in the tool pack, or less guidance.")
     return (values.clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def check_shown(pixels: NDArray[np.uint8], name: str) -> None:
+    """Refuse what shows nothing, as broken numbers end: a text to draw, a frame or a map gives more than that.
+
+    Args:
+        pixels: Shape [num_frames, height, width, 3].
+        name: What to call the pipeline in errors.
+
+    Raises:
+        GenerationError: All of it is of one colour.
+    """
+    if (pixels == pixels[0, 0, 0]).all():
+        what = "a picture" if len(pixels) == 1 else "a clip"
+        msg = f"{name} made {what} of one flat colour."
+        raise GenerationError(msg, hint="Try dtype = 'float32' in the tool pack, or another seed.")

@@ -1,5 +1,7 @@
 """What a diffusers pipeline tells of its steps, as progress; it knows no tasks."""
 
+from time import perf_counter
+
 from unison_agent.progress import Progress, ProgressEvent
 
 PIPELINE_ERRORS = (
@@ -28,6 +30,7 @@ class StepReport:
         self._num_outputs = num_outputs
         self._index = index
         self.stopped: BaseException | None = None
+        self._marks: list[float] = []  # when each step of this output began or ended
 
     def start(self) -> None:
         """Say that the first step begins."""
@@ -47,5 +50,12 @@ class StepReport:
         return kept
 
     def _tell(self, steps: int) -> None:
-        done = self._index * self._steps + steps
-        self._progress(ProgressEvent("denoise", done, self._num_outputs * self._steps))
+        done, total = self._index * self._steps + steps, self._num_outputs * self._steps
+        self._marks.append(perf_counter())
+        left = None
+        if len(self._marks) > 1:
+            # The first step waits for what is encoded before it, and compiles.
+            since = 1 if len(self._marks) > 2 else 0
+            pace = (self._marks[-1] - self._marks[since]) / (len(self._marks) - 1 - since)
+            left = pace * (total - done)
+        self._progress(ProgressEvent("denoise", done, total, seconds_left=left))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import PIL.Image
 
-from unison_agent.adapters import frames
+from unison_agent.adapters import frames, seams
 from unison_agent.adapters.edit_masks import MaskFinder, edit_masks
 from unison_agent.errors import GenerationError, RequestError
 from unison_agent.media import MediaSet
@@ -46,7 +46,8 @@ class VaceInputs:
         video: RGB, one a frame, at the size; None when nothing is given to start from.
         mask: L, 0 or 255, one a frame of `video`; None makes all of it anew.
         reference_images: RGB on white, at the size; None when there is none.
-        keep: Whether the black part of the mask must come out as it went in, to the pixel.
+        keep: One a frame of `video`, L: how much of each pixel is to change. Where it is 0, the pixel must come
+            out as it went in; None where nothing is kept.
         notes: What the user should know, in sentences.
         previews: Small pictures that the notes speak of.
     """
@@ -57,7 +58,7 @@ class VaceInputs:
     video: tuple[PIL.Image.Image, ...] | None = None
     mask: tuple[PIL.Image.Image, ...] | None = None
     reference_images: tuple[PIL.Image.Image, ...] | None = None
-    keep: bool = False
+    keep: tuple[PIL.Image.Image, ...] | None = None
     notes: tuple[str, ...] = ()
     previews: tuple[Preview, ...] = ()
 
@@ -146,8 +147,8 @@ def _edit(
         *size,
         blank.num_frames,
         video,
-        found.masks,
-        keep=True,
+        tuple(seams.hard(mask) for mask in found.masks),
+        keep=found.masks,
         notes=found.notes,
         previews=found.previews,
     )

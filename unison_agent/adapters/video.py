@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from unison_agent.adapters import Output, frames
+from unison_agent.adapters import Output, seams
 from unison_agent.adapters.edit_masks import MaskFinder
 from unison_agent.adapters.prompts import Prompt, prompt_of
-from unison_agent.adapters.running import as_pixels, failed, running
+from unison_agent.adapters.running import as_pixels, check_shown, failed, running
 from unison_agent.adapters.step_report import PIPELINE_ERRORS, StepReport
 from unison_agent.adapters.vace_inputs import VaceInputs, check_inputs, vace_inputs
 from unison_agent.errors import RequestError, UnisonError
@@ -69,7 +69,7 @@ class WanVaceAdapter:
             RequestError: The call's media do not fit the task.
             ConnectorMismatchError: The conditioning has another width than the transformer reads.
             WeightsError: There is neither conditioning nor a text encoder.
-            GenerationError: The pipeline failed, or made something else than was granted.
+            GenerationError: The pipeline failed, or made something else than was granted, or one flat colour.
         """
         if not isinstance(call, Generation) or isinstance(granted, GrantedAnswer):
             msg = f"{call.task} granted as {granted.output}: this adapter makes images and clips."
@@ -83,10 +83,12 @@ class WanVaceAdapter:
             for index in range(granted.num_outputs):
                 pixels = self._denoise(prompt, inputs, granted, index, progress)
                 progress(ProgressEvent("decode", index + 1, granted.num_outputs))
-                if inputs.keep and inputs.video is not None and inputs.mask is not None:
-                    near = frames.kept_db(pixels, inputs.video, inputs.mask)
+                if inputs.keep is None:  # an edit may end with an empty ground
+                    check_shown(pixels, self._pipeline.name)
+                if inputs.keep is not None and inputs.video is not None:
+                    near = seams.kept_db(pixels, inputs.video, inputs.keep)
                     kept += [] if near is None else [near]
-                    pixels = frames.composited(pixels, inputs.video, inputs.mask)
+                    pixels = seams.composited(pixels, inputs.video, inputs.keep)
                 made.append(_medium(pixels, granted))
         notes = (NO_CONNECTOR,) if conditioning is None else conditioning.notes
         notes = (*inputs.notes, *notes)

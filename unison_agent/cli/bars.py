@@ -21,6 +21,7 @@ class Bars:
             BarColumn(bar_width=28),
             TextColumn("{task.fields[amount]}"),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
             TextColumn("[dim]{task.fields[note]}"),
             console=console,
             transient=True,
@@ -44,7 +45,7 @@ class Bars:
         """Show one event."""
         line = self._lines.get(event.stage)
         if line is None:
-            line = self._bars.add_task(STAGE_WORDS[event.stage], amount="", note="")
+            line = self._bars.add_task(STAGE_WORDS[event.stage], amount="", note="", left="")
             self._lines[event.stage] = line
         self._bars.update(
             line,
@@ -52,6 +53,7 @@ class Bars:
             total=event.total,
             amount=amount(event),
             note=event.note,
+            left=time_left(event),
         )
 
     def pause(self) -> None:
@@ -69,3 +71,11 @@ def amount(event: ProgressEvent) -> str:
         done = f"{event.done / 1e6:.1f}"
         return f"{done} MB" if event.total is None else f"{done} of {event.total / 1e6:.1f} MB"
     return f"{event.done}" if event.total is None else f"{event.done} of {event.total}"
+
+
+def time_left(event: ProgressEvent) -> str:
+    """Return how long a stage will take yet, in words; nothing where that is not known or it is over."""
+    if not event.seconds_left:
+        return ""
+    minutes, seconds = divmod(round(event.seconds_left), 60)
+    return f"{minutes} min {seconds} s left" if minutes else f"{max(1, seconds)} s left"

@@ -107,7 +107,7 @@ def _packages() -> Iterator[Finding]:
 def _switches(pack: Pack) -> Iterator[Finding]:
     """Say what this machine lacks of what the pack's speed and memory ask for; nothing when they ask nothing."""
     for tool in pack.tools:
-        spec = tool.pipeline or tool.image_pipeline
+        spec = tool.pipeline or tool.image_pipeline or tool.clip_pipeline
         if spec is None or not spec.switched:
             continue
         missing = list(lacks(spec)) if find_spec("torch") is not None else []

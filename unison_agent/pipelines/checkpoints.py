@@ -119,7 +119,7 @@ class Models:
 
     def __init__(self, spec: "_Spec", device: str | None, admit: Admit, progress: Progress) -> None:
         self._spec = spec
-        self._switches = spec if isinstance(spec, Switches) else Switches()
+        self._switches: Switches = spec
         self._device = device_of(self._switches, device)
         self._loading = Lock()
         self.running = Lock()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Of TaylorSeer: diffusers' own patterns match no layer of these transformers.
 _LAYERS = [
     r"(vace_)?blocks\.\d+\.(attn1|attn2|ffn)",
-    r"(single_)?transformer_blocks\.\d+\.(attn|ff|ff_context|img_mlp|txt_mlp|proj_mlp|proj_out)",
+    r"(single_)?transformer_blocks\.\d+\.(attn[12]?|ff|ff_context|img_mlp|txt_mlp|proj_mlp|proj_out)",
 ]
 
 

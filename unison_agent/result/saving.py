@@ -1,5 +1,6 @@
 """Turns media into files and writes them whole or not at all; it does not know what a result is."""
 
+import itertools
 import os
 import secrets
 from collections.abc import Sequence
@@ -70,6 +71,16 @@ def numbered(path: Path, count: int) -> tuple[Path, ...]:
     if count == 1:
         return (path,)
     return tuple(path.with_stem(f"{path.stem}-{index}") for index in range(1, count + 1))
+
+
+def aside(targets: Sequence[Path]) -> tuple[Path, ...]:
+    """Free names beside `targets` for files that are not what they should be: ``star-rejected.mp4``."""
+    for number in itertools.count(1):
+        mark = "-rejected" if number == 1 else f"-rejected-{number}"
+        paths = tuple(target.with_stem(f"{target.stem}{mark}") for target in targets)
+        if not any(path.exists() or path.is_symlink() for path in paths):
+            return paths
+    raise AssertionError  # numbers do not end
 
 
 def check_targets(targets: Sequence[Path], *, overwrite: bool) -> None:

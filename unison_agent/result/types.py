@@ -153,7 +153,8 @@ class Result:
 
         Raises:
             OutputError: The result has nothing for that suffix, the folder is missing or not
-                writable, or a file exists; or it cannot be signed. Nothing is written then.
+                writable, or a file exists; or it cannot be signed. Nothing is written then. Or a file, read
+                back, is not what was granted; it is kept aside then, as ``star-rejected.mp4``.
         """
         if not words:
             return self.without_words().save(path, overwrite=overwrite, sign=sign)

@@ -1,7 +1,10 @@
 """The tool of clip pipelines: which pipeline a call runs on; it knows no plans and no other tools."""
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, cast
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, cast
 
 from unison_agent.adapters import Output
 from unison_agent.adapters.clips import DiffusersClipAdapter
@@ -10,9 +13,10 @@ from unison_agent.media import MediaSet
 from unison_agent.pipelines import ClipPipelineStore, LoadedClipPipeline
 from unison_agent.progress import Progress
 from unison_agent.replay import WeightHash
-from unison_agent.router.tools import weight_hashes
+from unison_agent.router.conditioning import Conditioner
+from unison_agent.router.tools import Provider, weight_hashes
 from unison_agent.specs import ToolSpec
-from unison_agent.tasks import GrantedTask, TaskCall
+from unison_agent.tasks import Generation, GrantedTask, TaskCall
 
 if TYPE_CHECKING:
     from unison_agent.specs import ClipPipelineSpec
@@ -24,15 +28,32 @@ class ClipTool:
     Args:
         spec: With the adapter ``"clips"``.
         pipelines: Where its pipelines are kept.
+        understanding: The model that is read for the connector.
+        weights_folder: Where the spec's connector lies if the spec names no other place.
     """
 
-    def __init__(self, spec: ToolSpec, *, pipelines: ClipPipelineStore) -> None:
+    def __init__(
+        self,
+        spec: ToolSpec,
+        *,
+        pipelines: ClipPipelineStore,
+        understanding: Provider,
+        weights_folder: Path = Path(),
+    ) -> None:
         self.spec = spec
         # ToolSpec has checked that a tool with the adapter "clips" has one.
         self._models = cast("ClipPipelineSpec", spec.clip_pipeline)
         self._pipelines = pipelines
+        self._conditioner = Conditioner(spec, weights_folder, understanding)
         self._used: dict[str, str] = {}
         self._sources: dict[str, str | None] = {}
+
+    def without_connector(self) -> Self:
+        """Return a tool on the same models whose text encoder reads alone; its outputs say so."""
+        twin = copy(self)
+        twin._conditioner = self._conditioner.off()
+        twin._used, twin._sources = {}, {}
+        return twin
 
     def run(
         self, call: TaskCall, granted: GrantedTask, media: MediaSet, progress: Progress
@@ -41,10 +62,11 @@ class ClipTool:
 
         Raises:
             RequestError: The media do not fit, or the spec has no class for the task.
+            ConnectorMismatchError: The connector was trained for other models.
             WeightsError: Weights are missing or damaged, or others than the pack pins.
         """
         kind = self._models.classes().get(call.task)
-        if kind is None:
+        if kind is None or not isinstance(call, Generation):
             msg = f"{self.spec.name} does not serve {call.task}."
             raise RequestError(msg, hint=f"It serves {', '.join(self.spec.tasks)}.")
 
@@ -56,9 +78,15 @@ class ClipTool:
             self._sources |= loaded.sources
             return loaded
 
+        read = self._conditioner.read(call, media, progress)
+        self._used, self._sources = dict(read.used), dict(read.sources)
+        adapter = DiffusersClipAdapter(kind, load)
         with lent:
-            return DiffusersClipAdapter(kind, load).run(call, granted, media, None, progress)
+            output = adapter.run(
+                cast("TaskCall", call), granted, media, read.conditioning, progress
+            )
+        return replace(output, notes=(*output.notes, *read.notes))
 
     def weights(self) -> tuple[WeightHash, ...]:
-        """Return the hashes of the checkpoint, once it was loaded."""
+        """Return the hashes of the checkpoint and of the connector, once they were loaded."""
         return weight_hashes(self._used, self._sources)

@@ -5,8 +5,10 @@ It does not know plans or other tools.
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, cast
 
 from unison_agent.adapters import Output
 from unison_agent.adapters.controls import Followed, followed
@@ -21,6 +23,7 @@ from unison_agent.preprocess.masks import MaskMaker
 from unison_agent.preprocess.target import ClipMasks
 from unison_agent.progress import Progress
 from unison_agent.replay import WeightHash
+from unison_agent.router.conditioning import Conditioner
 from unison_agent.router.tools import Provider, preprocess_files, weight_hashes
 from unison_agent.specs import PreprocessSpec, ToolSpec
 from unison_agent.tasks import (
@@ -43,11 +46,18 @@ class ImageTool:
     Args:
         spec: With the adapter ``"image"``.
         pipelines: Where its pipelines are kept.
-        understanding: The model; asked which of several things is meant when a mask is to be found.
+        understanding: The model; asked which of several things is meant when a mask is to be found, and read for
+            the connector.
+        weights_folder: Where the spec's connector lies if the spec names no other place.
     """
 
     def __init__(
-        self, spec: ToolSpec, *, pipelines: ImagePipelineStore, understanding: Provider
+        self,
+        spec: ToolSpec,
+        *,
+        pipelines: ImagePipelineStore,
+        understanding: Provider,
+        weights_folder: Path = Path(),
     ) -> None:
         self.spec = spec
         # ToolSpec has checked that a tool with the adapter "image" has one.
@@ -56,8 +66,16 @@ class ImageTool:
         self._understanding = understanding
         self._controls = None if spec.preprocess is None else ControlMaker(spec.preprocess)
         self._masks = MaskMaker(spec.preprocess or PreprocessSpec())
+        self._conditioner = Conditioner(spec, weights_folder, understanding)
         self._used: dict[str, str] = {}
         self._sources: dict[str, str | None] = {}
+
+    def without_connector(self) -> Self:
+        """Return a tool on the same models whose text encoder reads alone; its outputs say so."""
+        twin = copy(self)
+        twin._conditioner = self._conditioner.off()
+        twin._used, twin._sources = {}, {}
+        return twin
 
     def run(
         self, call: TaskCall, granted: GrantedTask, media: MediaSet, progress: Progress
@@ -67,6 +85,7 @@ class ImageTool:
         Raises:
             MissingInputError: An edit needs a mask, or it is not known what a control shows.
             RequestError: The media do not fit, or the spec has no class for the task.
+            ConnectorMismatchError: The connector was trained for other models.
             WeightsError: Weights are missing or damaged.
         """
         kind = self._models.classes().get(call.task)
@@ -107,10 +126,15 @@ class ImageTool:
             self._used |= preprocess_files(self._masks.hashes)
             return found
 
+        read = self._conditioner.read(call, ready.media, progress)
+        self._used |= read.used
+        self._sources |= read.sources
         adapter = DiffusersImageAdapter(kind, load, find)
         with lent:
-            output = adapter.run(cast("TaskCall", call), granted, ready.media, None, progress)
-        notes = (*notes, *ready.notes, *output.notes)
+            output = adapter.run(
+                cast("TaskCall", call), granted, ready.media, read.conditioning, progress
+            )
+        notes = (*notes, *ready.notes, *output.notes, *read.notes)
         domain = self.spec.domain
         if domain and isinstance(call, TextToImage) and not domain.knows(call.prompt):
             notes = (*notes, domain.note)

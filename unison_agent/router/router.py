@@ -15,9 +15,11 @@ from unison_agent.replay import Record, WeightHash
 from unison_agent.result import Artifact, Result, StepResult, Timings
 from unison_agent.router.bindings import Bindings, Named
 from unison_agent.router.choosing import choose
+from unison_agent.router.clip_tool import ClipTool
 from unison_agent.router.clock import StageClock
 from unison_agent.router.generation_tool import GenerationTool
 from unison_agent.router.granting import grants
+from unison_agent.router.image_tool import ImageTool
 from unison_agent.router.roles import basis, check_plan, edited_by_words
 from unison_agent.router.tools import Tool
 from unison_agent.specs import ToolSpec
@@ -34,6 +36,9 @@ from unison_agent.tasks import (
     Plan,
     TaskCall,
 )
+
+_CONNECTED = (GenerationTool, ImageTool, ClipTool)
+"""The tools that may have a connector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +178,7 @@ class Router:
             else:
                 granted = order.grant(number - 1, call, basis(call, available))
                 tool_of_step = self._bindings.tool(granted.tool)
-                if not connector and isinstance(tool_of_step, GenerationTool):
+                if not connector and isinstance(tool_of_step, _CONNECTED):
                     tool_of_step = tool_of_step.without_connector()
                 clock = StageClock(progress)
                 step = self._run_task(call, tool_of_step, granted, available, clock)
@@ -247,11 +252,11 @@ class Router:
         """
         steps = [call for call in plan.steps if not isinstance(call, CustomCall)]
         tools = [tool for call in steps for tool in self._bindings.serving(call.task)]
-        if any(isinstance(tool, GenerationTool) and tool.spec.connector for tool in tools):
+        if any(isinstance(tool, _CONNECTED) and tool.spec.connector for tool in tools):
             return
         named = ", ".join(sorted({tool.spec.name for tool in tools})) or "no tool of a pack"
         msg = f"There is no connector to switch off: the plan is carried out by {named}."
-        raise RequestError(msg, hint="Only tools with the adapter 'video' have one.")
+        raise RequestError(msg, hint="Name one in the tool pack, under [tools.connector].")
 
     def _steps(
         self, plan: Plan, media: MediaSet, done: list[_Done], *, connector: bool
@@ -304,10 +309,10 @@ def _check_output(output: Output, granted: GrantedTask) -> None:
         raise GenerationError(msg)
     expected = f"{granted.output} {granted.width}x{granted.height}"
     if isinstance(granted, GrantedVideo):
-        expected += f" of {granted.num_frames} frames"
+        expected += f" of {granted.num_frames} frames at {granted.fps:g} fps"
     for medium in output.media:
         made = f"{medium.kind} {medium.width}x{medium.height}"
         if isinstance(medium, Video):
-            made += f" of {medium.num_frames} frames"
+            made += f" of {medium.num_frames} frames at {medium.fps:g} fps"
         if made != expected:
             raise GenerationError(f"{granted.tool} made a {made}, granted was a {expected}.")
