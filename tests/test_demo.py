@@ -9,13 +9,13 @@ from unison_agent.agent import Unison
 from unison_agent.cli.app import app
 from unison_agent.demo import REQUESTS, Outcome, run_demo, write_inputs
 from unison_agent.demo.inputs import draw_inputs
-from unison_agent.demo.sheet import Cell, contact_sheet
 from unison_agent.media import Image, MediaSet, Video, open_medium
 from unison_agent.packs import load_pack
 from unison_agent.planning.planner import Planner
 from unison_agent.progress import Progress, silent
 from unison_agent.result import Result
 from unison_agent.router import AdapterTool, Router
+from unison_agent.sheet import Cell, contact_sheet
 from unison_agent.tasks import TASKS, GrantedImage, GrantedVideo
 from unison_agent.testing import EchoAdapter, ScriptedWriter
 
