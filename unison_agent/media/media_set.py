@@ -77,6 +77,8 @@ class MediaSet:
         """
         if isinstance(sources, MediaSet):
             return sources
+        if isinstance(sources, tuple) and not sources:
+            return cls()
         lone = cast("object", sources)
         if isinstance(lone, (str, bytes, Path, PIL.Image.Image, np.ndarray, Image, Video)):
             msg = f"media must be a sequence of attachments; got one {type(sources).__name__}."

@@ -29,6 +29,11 @@ class Timings:
         # astuple copies deeply, and calls that take microseconds are timed too.
         return Timings(*map(add, _SECONDS(self), _SECONDS(other)))
 
+    def within(self, total_seconds: float) -> "Timings":
+        """Return the same stages of a whole that took `total_seconds`."""
+        seconds = (*_SECONDS(self)[:-1], total_seconds)
+        return Timings(*seconds)
+
 
 _SECONDS: Callable[[Timings], tuple[float, ...]] = attrgetter(
     *(one.name for one in fields(Timings))
