@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import chain
 from operator import add, attrgetter
 from pathlib import Path
 
@@ -31,8 +32,7 @@ class Timings:
 
     def within(self, total_seconds: float) -> "Timings":
         """Return the same stages of a whole that took `total_seconds`."""
-        seconds = (*_SECONDS(self)[:-1], total_seconds)
-        return Timings(*seconds)
+        return Timings(*chain(_SECONDS(self)[:-1], (total_seconds,)))
 
 
 _SECONDS: Callable[[Timings], tuple[float, ...]] = attrgetter(
