@@ -19,13 +19,14 @@ from unison_agent.errors import (
 from unison_agent.forecast import Cost
 from unison_agent.negotiate import Basis
 from unison_agent.packs import load_pack
+from unison_agent.planning.planner import Planner
 from unison_agent.remake import remake
 from unison_agent.router import AdapterTool, Router
 from unison_agent.router.choosing import choose
 from unison_agent.saved_files import also_of, read_saved
 from unison_agent.specs import ToolSpec
 from unison_agent.tasks import TASK_CALL, Attachment, Choice, GrantedImage, RejectedTool, TaskCall
-from unison_agent.testing import EchoAdapter
+from unison_agent.testing import EchoAdapter, ScriptedWriter
 from unison_agent.testing_images import save_tiny_sdxl, save_tiny_sdxl_controlnet
 from unison_agent.vlm import UnderstandingModel
 
@@ -233,6 +234,43 @@ def test_a_tool_or_a_pack_can_be_named(name: str) -> None:
     assert (granted.tool, granted.width) == ("nano-video", 64)
     assert granted.choice == Choice(reason="nano-video was named.")
     assert len(adapter.calls) == 2
+
+
+def test_a_call_and_a_turn_of_a_session_take_the_name_too() -> None:
+    router, adapter = echo_router("sdxl")
+    unison = Unison(Planner(ScriptedWriter({"task": "text_to_image", "width": 1024})), router)
+    large = {"prompt": "a red star", "width": 1024}
+    assert unison.call("text_to_image", large).artifacts[0].width == 1024
+    assert unison.call("text_to_image", large, tool="nano").artifacts[0].width == 64
+    assert (
+        unison.call("unison", {"request": "a star, 1024 pixels wide"}, tool="nano")
+        .artifacts[0]
+        .width
+        == 64
+    )
+    session = unison.session()
+    assert session.run("a star, 1024 pixels wide", tool="nano").granted.tool == "nano-video"
+    assert session.run("a star, 1024 pixels wide").granted.tool == "sdxl"
+    wrong = unison.call("text_to_image", large, tool="dall-e")
+    assert wrong.error is not None
+    assert (wrong.error.code, "dall-e" in wrong.error.message) == ("request", True)
+    count = len(adapter.calls)
+    named = [
+        unison.call("text_to_image", large, tool=tool, call_id="1") for tool in ("nano", "sdxl")
+    ]
+    assert [one.artifacts[0].width for one in named] == [64, 1024]  # two calls, under one name
+    assert len(adapter.calls) == count + 2
+
+
+def test_a_call_takes_where_an_answer_is_cut() -> None:
+    router, adapter = echo_router()
+    unison = Unison(Planner(ScriptedWriter({"task": "text_understanding"})), router)
+    asked = {"question": "Why is the sky blue?"}
+    unison.call("text_understanding", asked, max_new_tokens=7)
+    unison.session().run("Why is the sky blue?", max_new_tokens=8)
+    unison.call("text_understanding", asked)
+    granted = [one for _, one in adapter.calls]
+    assert [getattr(one, "max_new_tokens", None) for one in granted] == [7, 8, 512]
 
 
 def test_what_is_named_does_only_what_it_serves() -> None:

@@ -115,6 +115,11 @@ def test_schemas_match_and_drift_is_exit_code_1(
     done = invoke("schema", "--check")
     assert done.exit_code == 1
     assert "plan.schema.json" in done.stderr
+    told = invoke("schema", "--check", "--json")
+    assert (told.exit_code, told.stderr) == (1, "")
+    assert json.loads(told.stdout) == {"different": ["plan.schema.json"]}
+    again = invoke("schema", "--out", str(tmp_path / "schemas"), "--json")
+    assert json.loads(again.stdout) == {"saved": str(tmp_path / "schemas")}
 
 
 def test_schemas_that_cannot_be_written(tmp_path: Path) -> None:
@@ -133,6 +138,17 @@ def test_pull_names_a_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert done.exit_code == 1
     assert BASE.member_sha256 in done.stderr
     assert "pull nano --force" in done.stderr
+
+
+def test_pull_tells_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetched(progress: object, *, force: bool) -> Path:
+        assert (callable(progress), force) == (True, False)
+        return tmp_path
+
+    monkeypatch.setattr("unison_agent.compose.base_folder", fetched)
+    told = json.loads(invoke("pull", "sdxl", "--json").stdout)
+    assert told["ready"] == str(tmp_path)
+    assert "stabilityai/stable-diffusion-xl-base-1.0" in told["from_the_hub"]
 
 
 def test_pull_leaves_hub_profiles_to_the_hub() -> None:

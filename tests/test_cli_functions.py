@@ -35,11 +35,16 @@ class Commands:
         ) -> Unison:
             pack, own = load_pack(profile), find_tools(places)
             tools = [AdapterTool(spec, EchoAdapter()) for spec in pack.tools]
+            others = {
+                name: [AdapterTool(spec, EchoAdapter()) for spec in load_pack(name).tools[1:]]
+                for name in also
+            }
             plan: Mapping[str, object] = {"task": "text_to_image"}
             planner = Planner(ScriptedWriter(plan), tools=own)
-            return Unison(planner, Router(tools, custom=own, profile=profile), progress=progress)
+            router = Router(tools, custom=own, profile=profile, also=others)
+            return Unison(planner, router, progress=progress)
 
-        self._monkeypatch.setattr("unison_agent.cli.app.open_unison", scripted)
+        self._monkeypatch.setattr("unison_agent.cli.opening.open_unison", scripted)
         return CliRunner().invoke(app, list(arguments), input=given, env={"COLUMNS": "120"})
 
 
@@ -64,6 +69,33 @@ def test_tools_of_one_s_own_and_the_whole_agent_are_listed(command: Commands) ->
     names = [tool["title"] for tool in json.loads(both.stdout)]
     assert names[: len(TASKS) + 1] == ["unison", *TASKS]
     assert len(names) > len(TASKS) + 1
+
+
+def test_tools_of_other_packs_are_listed_beside_the_profile_s(command: Commands) -> None:
+    listed = command("tools", "--also", "sdxl")
+    assert listed.exit_code == 0
+    assert "nano-video" in listed.stdout
+    assert "512-1536 x" in listed.stdout
+    packs = json.loads(command("tools", "--also", "sdxl", "--json").stdout)
+    assert [pack["profile"] for pack in packs] == ["nano", "sdxl"]
+    done = command("tools", "--also", "sdxl", "--format", "mcp")
+    (draw,) = [one for one in json.loads(done.stdout) if one["name"] == "text_to_image"]
+    width = draw["inputSchema"]["properties"]["width"]["description"]
+    assert width == "Pixels. Possible here: 64 or 512 to 1536 in steps of 8."
+    twice = command("tools", "--also", "nano")
+    assert (twice.exit_code, twice.stdout) == (1, "")
+    assert "two packs are named 'nano'" in twice.stderr
+
+
+def test_a_call_may_be_given_to_a_tool_of_another_pack(command: Commands) -> None:
+    large = '{"prompt": "x", "width": 1024, "height": 1024}'
+    both = ("call", "text_to_image", large, "--also", "sdxl", "--json", "--overwrite")
+    assert json.loads(command(*both).stdout)["artifacts"][0]["width"] == 1024
+    named = json.loads(command(*both, "--use", "nano").stdout)
+    assert named["artifacts"][0]["width"] == 64
+    wrong = command(*both, "--use", "dall-e")
+    assert wrong.exit_code == 1
+    assert "dall-e" in json.loads(wrong.stdout)["error"]["message"]
 
 
 @pytest.mark.parametrize("option", [("--format", "yaml"), ("--granularity", "few")])

@@ -54,7 +54,7 @@ class Commands:
             planner = Planner(ScriptedWriter(plan), tools=own)
             return Unison(planner, router, progress=progress)
 
-        self._monkeypatch.setattr("unison_agent.cli.app.open_unison", scripted)
+        self._monkeypatch.setattr("unison_agent.cli.opening.open_unison", scripted)
         return CliRunner().invoke(app, list(arguments), input=answer, env={"COLUMNS": "120"})
 
 
@@ -319,7 +319,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started us m
 from unison_agent import testing, testing_wan
 from unison_agent.adapters.video import WanVaceAdapter
 from unison_agent.agent import Unison
-from unison_agent.cli import app as cli, main
+from unison_agent.cli import main, opening
 from unison_agent.packs import load_pack
 from unison_agent.planning.planner import Planner
 from unison_agent.router import AdapterTool, Router
@@ -343,7 +343,7 @@ def scripted(profile, progress, tools=(), also=()):
     return Unison(Planner(writer), Router([AdapterTool(spec, Tiny())], profile=profile))
 
 
-cli.open_unison = scripted
+opening.open_unison = scripted
 sys.argv = ["unison-agent", "run", "a circle, 50 steps", "--out", "out.mp4"]
 main()
 """

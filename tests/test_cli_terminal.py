@@ -15,7 +15,7 @@ from unison_agent.cli.inline import check_inline
 from unison_agent.errors import MissingDependencyError, RequestError
 
 SHOWN = """
-from unison_agent.cli import app as cli, main
+from unison_agent.cli import main, opening
 from unison_agent.agent import Unison
 from unison_agent.packs import load_pack
 from unison_agent.planning.planner import Planner
@@ -29,7 +29,7 @@ def scripted(profile, progress, tools=(), also=()):
     return Unison(Planner(ScriptedWriter({"task": "text_to_image"})), Router(made, profile=profile))
 
 
-cli.open_unison = scripted
+opening.open_unison = scripted
 sys.argv = ["unison-agent", *sys.argv[1:]]
 main()
 """

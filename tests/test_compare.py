@@ -109,11 +109,11 @@ def test_what_cannot_be_compared(weights: Path, tmp_path: Path) -> None:
 
 
 def test_the_command(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def opened(profile: str, tools: object) -> Unison:
-        del profile, tools
+    def opened(profile: str) -> Unison:
+        del profile
         return make(weights, STAR)
 
-    monkeypatch.setattr("unison_agent.cli.compare.open_agent", opened)
+    monkeypatch.setattr("unison_agent.cli.opening.open_unison", opened)
     out = str(tmp_path / "both.png")
     done = CliRunner().invoke(app, ["compare", SAID, "--connector", "off,on", "--out", out])
     assert done.exit_code == 0, done.output

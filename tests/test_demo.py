@@ -1,4 +1,5 @@
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,13 @@ from unison_agent.agent import Unison
 from unison_agent.cli.app import app
 from unison_agent.demo import REQUESTS, Outcome, run_demo, write_inputs
 from unison_agent.demo.inputs import draw_inputs
-from unison_agent.demo.sheet import Cell, contact_sheet
 from unison_agent.media import Image, MediaSet, Video, open_medium
 from unison_agent.packs import load_pack
 from unison_agent.planning.planner import Planner
-from unison_agent.progress import Progress, silent
+from unison_agent.progress import Progress
 from unison_agent.result import Result
 from unison_agent.router import AdapterTool, Router
+from unison_agent.sheet import Cell, contact_sheet
 from unison_agent.tasks import TASKS, GrantedImage, GrantedVideo
 from unison_agent.testing import EchoAdapter, ScriptedWriter
 
@@ -151,11 +152,11 @@ def test_the_command_tells_each_request_and_counts(
     plans = [*PLANS]
     plans[2] = {"task": "video_understanding"} if broken else plans[2]
 
-    def opened(profile: str, progress: Progress = silent) -> Unison:
+    def opened(profile: str, progress: Progress, also: object) -> Unison:
         assert (profile, callable(progress)) == ("nano", True)
         return scripted(*plans, widest=48)
 
-    monkeypatch.setattr("unison_agent.cli.app.open_unison", opened)
+    monkeypatch.setattr("unison_agent.cli.opening.open_unison", opened)
     done = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "demo")])
     assert done.exit_code == (1 if broken else 0), done.output
     for sample in REQUESTS:
@@ -169,3 +170,31 @@ def test_the_command_tells_each_request_and_counts(
         assert part in done.stdout
     assert f"{11 if broken else 12} of 12" in done.stdout
     assert ("failed" in done.stdout) == broken
+
+
+def test_the_command_tells_json_and_opens_other_packs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = [*PLANS]
+    plans[2] = {"task": "video_understanding"}
+
+    def opened(profile: str, progress: Progress, also: Sequence[str]) -> Unison:
+        del profile, progress
+        assert also == ["sdxl"]
+        return scripted(*plans)
+
+    monkeypatch.setattr("unison_agent.cli.opening.open_unison", opened)
+    folder = tmp_path / "demo"
+    done = CliRunner().invoke(app, ["demo", "--out", str(folder), "--json", "--also", "sdxl"])
+    assert done.exit_code == 1, done.output
+    told = json.loads(done.stdout)
+    assert (told["right"], told["sheet"]) == (11, str(folder / "contact-sheet.png"))
+    drawn, _, failed, *_ = told["outcomes"]
+    assert (drawn["planned"], drawn["as_expected"], drawn["error"]) == (
+        ["text_to_image"],
+        True,
+        None,
+    )
+    assert all(Path(file).is_file() for file in drawn["files"])
+    assert failed["files"] == []
+    assert failed["error"]

@@ -344,6 +344,27 @@ def test_the_command_tells_what_is_wrong_before_it_serves(monkeypatch: pytest.Mo
     assert "no profile" in said("--profile", "none").lower()
     assert "NO_SUCH_TOKEN is not set" in said("--http", "--token-env", "NO_SUCH_TOKEN")
     assert "needs a token" in said("--http", "--host", "0.0.0.0")
+    assert "two packs are named 'nano'" in said("--also", "nano")
+
+
+def test_tools_of_other_packs_are_listed_and_opened_beside_the_profile() -> None:
+    server = UnisonServer(profile="nano", also=["sdxl"])
+
+    async def listed() -> types.Tool:
+        async with Client(server) as client:
+            tools = (await client.list_tools()).tools
+            return next(tool for tool in tools if tool.name == "text_to_image")
+
+    width = asyncio.run(listed()).input_schema["properties"]["width"]["description"]
+    assert width == "Pixels. Possible here: 64 or 512 to 1536 in steps of 8."
+
+    async def refused() -> types.CallToolResult:
+        async with Client(server) as client:
+            return await client.call_tool("text_to_image", {"prompt": "x", "steps": 0})
+
+    assert asyncio.run(refused()).is_error
+    assert server._unison is not None
+    assert server._unison.packs == ("nano", "sdxl")
 
 
 @pytest.mark.parametrize(

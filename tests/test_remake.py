@@ -294,12 +294,12 @@ def test_a_plan_without_words_keeps_what_is_no_word() -> None:
 def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Invoked]:
     monkeypatch.chdir(tmp_path)
 
-    def scripted(profile: str, tools: object, also: object) -> Unison:
+    def scripted(profile: str, *, tools: object, also: object) -> Unison:
         assert profile == "nano"
         del tools, also
         return agent()
 
-    monkeypatch.setattr("unison_agent.cli.replay.open_agent", scripted)
+    monkeypatch.setattr("unison_agent.cli.opening.open_unison", scripted)
 
     def invoke(*arguments: str) -> Invoked:
         return CliRunner().invoke(app, ["replay", *arguments], env={"COLUMNS": "120"})

@@ -341,7 +341,7 @@ def command(
         return echoing(plan, places)
 
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("unison_agent.cli.app.open_unison", scripted)
+    monkeypatch.setattr("unison_agent.cli.opening.open_unison", scripted)
     (folder / "key.pem").write_bytes(pem(KEY))
     (folder / "chain.pem").write_bytes(CHAIN)
     return CliRunner().invoke(app, ["run", "a star", *arguments], env={"COLUMNS": "120"})

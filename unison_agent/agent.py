@@ -27,6 +27,8 @@ from unison_agent.tasks import Mode, Plan
 if TYPE_CHECKING:
     from unison_agent.planning.outlines_writer import OutlinesModel
 
+_MODES = get_args(Mode)
+
 
 class Unison(PlanCalls, FunctionCalling):
     """Text and media in; pictures, clips and answers out. Safe to call from threads.
@@ -187,14 +189,25 @@ class Unison(PlanCalls, FunctionCalling):
         *,
         mode: Mode = "nearest",
         seed: int | None = None,
+        tool: Named = None,
         max_new_tokens: int | None = None,
+        connector: bool = True,
         progress: Progress | None = None,
     ) -> AnswerStream:
         """Carry out a request as `run` does, and give its answer piece by piece as it is written.
 
         Arguments are those of `run`, and so is what the stream raises. It starts when it is first read.
         """
-        run = partial(self.run, request, media, mode=mode, seed=seed, max_new_tokens=max_new_tokens)
+        run = partial(
+            self.run,
+            request,
+            media,
+            mode=mode,
+            seed=seed,
+            tool=tool,
+            max_new_tokens=max_new_tokens,
+            connector=connector,
+        )
         return AnswerStream(run, progress or self._progress)
 
     def _run(
@@ -209,8 +222,8 @@ class Unison(PlanCalls, FunctionCalling):
         max_new_tokens: int | None = None,
         connector: bool = True,
     ) -> Result:
-        if mode not in get_args(Mode):
-            msg = f"mode must be one of {', '.join(get_args(Mode))}, got {mode!r}."
+        if mode not in _MODES:
+            msg = f"mode must be one of {', '.join(_MODES)}, got {mode!r}."
             raise RequestError(msg)
         listener = progress or self._progress
         planned = self._as_planned(request, media, listener)
@@ -224,6 +237,8 @@ class Unison(PlanCalls, FunctionCalling):
             max_new_tokens=max_new_tokens,
             connector=connector,
         )
+        if isinstance(request, Plan):  # no time went into it here
+            return result
         return Result(result.plan, result.steps, planned.timings + result.timings)
 
     def dry_run(

@@ -9,12 +9,12 @@ from typing import Literal, get_args
 import PIL.Image
 
 from unison_agent.agent import Planned, Unison
-from unison_agent.demo.sheet import Cell, contact_sheet
 from unison_agent.errors import OutputError, RequestError
 from unison_agent.media import MediaSet, MediaSource
 from unison_agent.progress import Progress
 from unison_agent.result import Artifact, Result
 from unison_agent.result.saving import SUFFIXES, check_targets, encoded, write_whole
+from unison_agent.sheet import Cell, contact_sheet
 from unison_agent.tasks import Mode
 from unison_agent.wording import granted_words
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from unison_agent.custom.tool import CustomTool
-from unison_agent.errors import PackError, WeightsError
+from unison_agent.errors import WeightsError
 from unison_agent.opening import load_understanding, weights_folder
-from unison_agent.packs import load_pack
+from unison_agent.packs import load_packs
 from unison_agent.pipelines import (
     ClipPipelineStore,
     ImagePipelineStore,
@@ -77,12 +77,7 @@ def open_packs(
         WeightsError: There is no file `connector`.
         MachineError: The memory budget is no number above 0.
     """
-    pack, *others = map(load_pack, (profile, *((also,) if isinstance(also, str | Path) else also)))
-    names = [one.profile for one in (pack, *others)]
-    for name in names:
-        if names.count(name) > 1:
-            msg = f"two packs are named {name!r}."
-            raise PackError(msg, file=name, key="profile", hint="Name each pack once.")
+    pack, *others = load_packs(profile, (also,) if isinstance(also, str | Path) else also)
     own = Lazy(partial(load_understanding, pack.understanding, device=device, tools=tools))
     models = {_key(pack.understanding): own}
     stated = (one.memory_budget_gb for one in (pack, *others))

@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args, get_origin
 
@@ -79,6 +80,22 @@ def load_pack(name_or_path: str | Path) -> Pack:
         raise PackError(msg, file=str(found)) from error
     folder = found.absolute().parent if isinstance(found, Path) else None
     return parse_pack(text, file=str(found), folder=folder)
+
+
+def load_packs(profile: str | Path, also: Sequence[str | Path] = ()) -> tuple[Pack, ...]:
+    """Read a profile and the packs that serve beside it, in order.
+
+    Raises:
+        UnknownProfileError: There is no such profile.
+        PackError: One is wrong, or two have the same name.
+    """
+    packs = tuple(map(load_pack, (profile, *also)))
+    names = [one.profile for one in packs]
+    for name in names:
+        if names.count(name) > 1:
+            msg = f"two packs are named {name!r}."
+            raise PackError(msg, file=name, key="profile", hint="Name each pack once.")
+    return packs
 
 
 def parse_pack(text: str, *, file: str, folder: Path | None = None) -> Pack:

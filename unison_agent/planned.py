@@ -1,11 +1,13 @@
 """A plan with its media, to be looked at and then run; it does neither plan nor run."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from unison_agent.explain import Explanation
 from unison_agent.media import MediaSet
 from unison_agent.result import Timings
 from unison_agent.tasks import Call, CustomCall, MissingInput, Plan
+
+_NO_TIME = Timings()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -20,7 +22,7 @@ class Planned:
 
     plan: Plan
     media: MediaSet
-    timings: Timings = field(default_factory=Timings)
+    timings: Timings = _NO_TIME
 
     @property
     def steps(self) -> tuple[Call, ...]:

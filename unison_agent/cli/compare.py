@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from unison_agent.cli import show
+from unison_agent.cli import opening, show
 from unison_agent.cli.asking import request_text
 from unison_agent.cli.bars import Bars
 from unison_agent.cli.options import Debug, Json, Media, Profile, Text
-from unison_agent.cli.replay import open_agent
 from unison_agent.cli.telling import stderr, stdout, told
 from unison_agent.media import MediaSet
 from unison_agent.result.saving import check_targets
@@ -46,7 +45,7 @@ def compare(
     wanted = [name.strip() for name in connector.split(",")]
     with Bars(stderr(), shown=not json) as bars:
         made = compare_both(
-            open_agent(profile, ()),
+            opening.open_unison(profile),
             request_text(text),
             MediaSet.of(media or []),
             connector=cast("list[Switch]", wanted),

@@ -52,9 +52,9 @@ def generation(
     """
     del debug
     from unison_agent.agent import Unison
-    from unison_agent.demo.sheet import Cell, contact_sheet
     from unison_agent.evaluation import generation as measures
     from unison_agent.evaluation.task_reports import TaskReport
+    from unison_agent.sheet import Cell, contact_sheet
 
     chosen = _chosen(tasks, GENERATION_TASKS)
     reports: list[TaskReport] = []

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from unison_agent.cli import files, show
-from unison_agent.cli.options import Debug, Json, Profile, Tools
+from unison_agent.cli.options import Also, Debug, Json, Profile, Tools
 from unison_agent.cli.telling import stderr, stdout, told
 from unison_agent.functions import CallError, CallResult, Format, Granularity
 
@@ -26,26 +26,31 @@ def tools(
     ] = "tasks",
     json: Json = False,
     profile: Profile = "nano",
+    also: Also = None,
     tool: Tools = None,
     debug: Debug = False,
 ) -> None:
-    """List the tools of a profile, their tasks and their limits."""
+    """List the tools of a profile, and of packs beside it, their tasks and their limits."""
     del debug
     from unison_agent.custom.finding import find_tools
     from unison_agent.functions import functions, in_format
-    from unison_agent.packs import load_pack
+    from unison_agent.packs import load_packs
 
-    pack = load_pack(profile)
+    packs = load_packs(profile, also or ())
     if format is not None:
-        known = functions(pack.tools, find_tools(tool or ()), granularity)
+        specs = [spec for pack in packs for spec in pack.tools]
+        known = functions(specs, find_tools(tool or ()), granularity)
         listed = [in_format(function, format) for function in known]
         typer.echo(json_text.dumps(listed, indent=2, ensure_ascii=False))
         return
     if json:
-        typer.echo(pack.model_dump_json(indent=2, exclude_none=True))
+        listed = [pack.model_dump(mode="json", exclude_none=True) for pack in packs]
+        content = listed if also else listed[0]
+        typer.echo(json_text.dumps(content, indent=2, ensure_ascii=False))
         return
-    stdout().print(f"[bold]{pack.profile}[/]: {escape(pack.description)}")
-    Console().print(show.tools_table(pack.tools))
+    for pack in packs:
+        stdout().print(f"[bold]{pack.profile}[/]: {escape(pack.description)}")
+        Console().print(show.tools_table(pack.tools))
 
 
 def tell(done: CallResult, out: Path | None, *, overwrite: bool, json: bool, quiet: bool) -> None:

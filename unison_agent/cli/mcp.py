@@ -2,11 +2,11 @@
 
 import asyncio
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from unison_agent.cli.options import AllowUrls, Also, Debug, Profile, Root, Tools
 from unison_agent.cli.telling import told
 from unison_agent.errors import RequestError
 from unison_agent.functions import Granularity, MediaPolicy
@@ -41,20 +41,12 @@ def mcp(
     granularity: Annotated[
         Granularity, typer.Option(help="One tool that plans by itself, one a task, or both.")
     ] = "tasks",
-    allow_urls: Annotated[
-        bool, typer.Option("--allow-urls", help="Fetch media from public https addresses.")
-    ] = False,
-    root: Annotated[
-        list[Path] | None,
-        typer.Option(help="A folder below which media may be named; repeat it for several."),
-    ] = None,
-    profile: Annotated[
-        str, typer.Option(help="A profile's name, or the path of a tool pack.")
-    ] = "nano",
-    tool: Annotated[
-        list[str] | None, typer.Option("--tool", help="A tool of your own, as for run.")
-    ] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+    allow_urls: AllowUrls = False,
+    root: Root = None,
+    profile: Profile = "nano",
+    also: Also = None,
+    tool: Tools = None,
+    debug: Debug = False,
 ) -> None:
     """Serve the tools to clients of the Model Context Protocol, such as desktop assistants and editors."""
     del debug
@@ -63,6 +55,7 @@ def mcp(
 
     server = UnisonServer(
         profile=profile,
+        also=also or (),
         tools=find_tools(tool or ()),
         granularity=granularity,
         policy=MediaPolicy(allow_urls=allow_urls, roots=tuple(root or ())),

@@ -34,6 +34,16 @@ Use = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The tool or pack that does it, where several could."),
 ]
+MaxNewTokens = Annotated[
+    int | None, typer.Option(min=1, help="Where an answer is cut; else as the tool pack says.")
+]
+AllowUrls = Annotated[
+    bool, typer.Option("--allow-urls", help="Fetch media from public https addresses.")
+]
+Root = Annotated[
+    list[Path] | None,
+    typer.Option(help="A folder below which media may be named; repeat it for several."),
+]
 Sign = Annotated[
     tuple[Path, Path] | None,
     typer.Option(

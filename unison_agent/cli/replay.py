@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from unison_agent.cli import show
+from unison_agent.cli import opening, show
 from unison_agent.cli.bars import Bars
 from unison_agent.cli.options import Also, Debug, Json, Media, Tools
 from unison_agent.cli.telling import stderr, stdout, told
@@ -18,7 +18,6 @@ from unison_agent.explain import Explanation
 from unison_agent.result.saving import SUFFIXES, check_targets, kind_of, numbered
 
 if TYPE_CHECKING:
-    from unison_agent.agent import Unison
     from unison_agent.remake import Match, Remade
 
 _WORDS: "dict[Match, str]" = {
@@ -26,14 +25,6 @@ _WORDS: "dict[Match, str]" = {
     "pixels": "[bold green]identical[/] in every pixel",
     "different": "[bold red]different[/] pixels",
 }
-
-
-def open_agent(profile: str, tools: Sequence[str], also: Sequence[str] = ()) -> "Unison":
-    """Load the models of a profile and of other packs, and the custom tools at some places."""
-    from unison_agent.agent import Unison
-    from unison_agent.custom.finding import find_tools
-
-    return Unison.from_pretrained(profile, also=also, tools=find_tools(tools))
 
 
 @told
@@ -73,7 +64,7 @@ def replay(
         check_targets(numbered(out, len(saved.outputs)), overwrite=overwrite)
     # Who names a profile of their own has other tools in mind than those that are recorded.
     others = also_of(saved) if also is None and profile is None else also or ()
-    agent = open_agent(profile or profile_of(saved), tool or (), others)
+    agent = opening.open_unison(profile or profile_of(saved), tools=tool or (), also=others)
     with Bars(stderr(), shown=not json) as bars:
         remade = remake(saved, media or (), agent=agent, progress=bars)
     targets = () if out is None else numbered(out, len(remade.artifacts))

@@ -85,6 +85,10 @@ Field: TypeAlias = (
 )
 
 
+_Holding = HandleField | ListField | ObjectField
+"""What a handle may stand in."""
+
+
 def handles_in(
     field: "Field", value: object, at: str = ""
 ) -> Iterator[tuple[str, str, tuple[MediaKind, ...]]]:
@@ -98,7 +102,7 @@ def handles_in(
         case ObjectField(), Mapping():
             given = cast("Mapping[str, object]", value)
             for one in field.arguments:
-                if one.name in given:
+                if one.name in given and isinstance(one.field, _Holding):
                     below = f"{at}.{one.name}" if at else one.name
                     yield from handles_in(one.field, given[one.name], below)
         case _:

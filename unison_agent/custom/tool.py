@@ -78,6 +78,14 @@ class CustomTool:
     _validate: Callable[[Mapping[str, JsonValue]], object] = field(repr=False)
     _function: Function = field(repr=False)
     _takes_media: bool = field(repr=False)
+    _absent: Mapping[str, None] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        named = cast("Mapping[str, object]", self.schema.get("properties") or {})
+        required = cast("Iterable[str]", self.schema.get("required") or ())
+        # What may be null is left out of a plan, also where the model requires it.
+        absent = {name: None for name in required if may_be_null(named.get(name))}
+        object.__setattr__(self, "_absent", absent)
 
     def read(self, arguments: Mapping[str, JsonValue]) -> object:
         """Return the arguments as the function gets them.
@@ -85,11 +93,7 @@ class CustomTool:
         Raises:
             ValueError: They do not fit the tool's model or schema.
         """
-        named = cast("Mapping[str, object]", self.schema.get("properties") or {})
-        required = cast("Iterable[str]", self.schema.get("required") or ())
-        # What may be null is left out of a plan, also where the model requires it.
-        absent = {name: None for name in required if may_be_null(named.get(name))}
-        return self._validate({**absent, **arguments})
+        return self._validate({**self._absent, **arguments})
 
     def roles(
         self, arguments: Mapping[str, JsonValue]

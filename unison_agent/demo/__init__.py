@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unison_agent.demo.inputs import write_inputs
-from unison_agent.demo.sheet import Cell, contact_sheet
 from unison_agent.errors import UnisonError
 from unison_agent.media import MediaSet
 from unison_agent.progress import Progress, silent
+from unison_agent.sheet import Cell, contact_sheet
 from unison_agent.tasks import Mode, Plan, Task
 from unison_agent.wording import granted_words
 

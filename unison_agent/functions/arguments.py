@@ -13,11 +13,14 @@ from typing import cast
 from pydantic import BaseModel, ValidationError
 
 from unison_agent.errors import ToolCallError
-from unison_agent.functions.catalog import Function, JsonSchema
+from unison_agent.functions.catalog import Function
+from unison_agent.functions.closed import JsonSchema
 from unison_agent.functions.dialects import limits_told
 
 Arguments = dict[str, object]
 _LONGEST_SHOWN = 80
+_SCALARS = (str, int, float)
+"""Most arguments are one: nothing is inside to look at, and a Mapping or a Sequence takes long to tell."""
 _SORT = {
     "string": "a string",
     "integer": "a whole number",
@@ -73,6 +76,8 @@ def tidy(function: Function, arguments: Arguments) -> Arguments:
 
 
 def _tidy(name: str, schema: JsonSchema, value: object, at: str) -> object:
+    if isinstance(value, _SCALARS):
+        return value
     several, fields = _items(value), _fields(value)
     if several is not None and "items" in schema:
         inner = cast("JsonSchema", schema["items"])
@@ -102,7 +107,10 @@ def _tidy(name: str, schema: JsonSchema, value: object, at: str) -> object:
                 allowed=allowed(named[key]),
                 hint=str(named[key].get("description") or "") or None,
             )
-    return {key: _tidy(name, named[key], one, _below(at, key)) for key, one in given.items()}
+    return {
+        key: one if isinstance(one, _SCALARS) else _tidy(name, named[key], one, _below(at, key))
+        for key, one in given.items()
+    }
 
 
 def with_media(
@@ -141,9 +149,10 @@ def check_counts(name: str, schema: JsonSchema, value: object, at: str = "") -> 
         ToolCallError: One has too few or too many items, or is no list.
     """
     named = cast("Mapping[str, JsonSchema]", schema.get("properties") or {})
-    for key, one in (_fields(value) or {}).items():
-        if key in named:
-            check_counts(name, named[key], one, _below(at, key))
+    for key, one in (_fields(value) or {}).items() if named else ():
+        inner = named.get(key, {})
+        if "items" in inner or "properties" in inner:
+            check_counts(name, inner, one, _below(at, key))
     if "items" in schema:
         several = _items(value)
         if several is None:

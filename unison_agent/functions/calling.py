@@ -5,10 +5,10 @@ import hashlib
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from unison_agent.artifacts import ArtifactStore
 from unison_agent.custom.tool import CustomTool
@@ -25,6 +25,9 @@ from unison_agent.progress import Progress
 from unison_agent.result import Result
 from unison_agent.specs import ToolSpec
 from unison_agent.tasks import Mode, Plan
+
+if TYPE_CHECKING:
+    from unison_agent.router import Named
 
 Message = dict[str, Any]
 """A tool, a message or an item of an API, as JSON values."""
@@ -68,6 +71,8 @@ class Calling(ABC):
         mode: Mode,
         seed: int | None,
         progress: Progress | None,
+        tool: "Named" = None,
+        max_new_tokens: int | None = None,
     ) -> Result:
         """Carry out a request or a plan; what it makes is not kept yet."""
 
@@ -103,6 +108,8 @@ class Calling(ABC):
         media: "Sequence[MediaSource] | MediaSet" = (),
         mode: Mode = "nearest",
         seed: int | None = None,
+        tool: "Named" = None,
+        max_new_tokens: int | None = None,
         policy: MediaPolicy = NOTHING_FROM_OUTSIDE,
         call_id: str | None = None,
         raise_errors: bool = False,
@@ -118,6 +125,8 @@ class Calling(ABC):
             media: What the user attached.
             mode: As for `run`.
             seed: As for `run`.
+            tool: As for `run`.
+            max_new_tokens: As for `run`.
             policy: Which media may be named besides.
             call_id: What the calling model named the call: the same call under the same name is answered
                 from what it gave before and not carried out again.
@@ -130,10 +139,21 @@ class Calling(ABC):
                 medium, and what `run` raises.
         """
 
+        def run(request: str | Plan, found: MediaSet) -> Result:
+            return self._run(
+                request,
+                found,
+                mode=mode,
+                seed=seed,
+                progress=progress,
+                tool=tool,
+                max_new_tokens=max_new_tokens,
+            )
+
         def carry_out() -> CallResult:
             try:
-                attached = MediaSet.of(media)
-                return self._called(name, arguments, attached, mode, seed, policy, progress)
+                incoming = Incoming(self._artifacts, MediaSet.of(media), policy, self._owner)
+                return self._called(name, arguments, incoming, run)
             except RunCancelledError:
                 raise
             except Exception as error:
@@ -144,7 +164,9 @@ class Calling(ABC):
                     _LOG.exception("The call of %s failed.", name)
                 return result
 
-        written = None if call_id is None else _written(arguments, media)
+        if call_id is None:
+            return carry_out()
+        written = _written(arguments, media)
         if written is None:
             return replace(carry_out(), call_id=call_id)
         whole: list[CallResult] = []
@@ -153,7 +175,8 @@ class Calling(ABC):
             whole.append(carry_out())
             return replace(whole[0], media={}, result=None)  # pixels are the store's to keep
 
-        given = self._once((call_id, name, written, mode, seed), remembered)
+        named = tool if isinstance(tool, str) or tool is None else tuple(tool)
+        given = self._once((call_id, name, written, mode, seed, named, max_new_tokens), remembered)
         found = whole[0] if whole else replace(given, media=self._still_kept(given))
         return replace(found, call_id=call_id)
 
@@ -165,6 +188,8 @@ class Calling(ABC):
         media: "Sequence[MediaSource] | MediaSet" = (),
         mode: Mode = "nearest",
         seed: int | None = None,
+        tool: "Named" = None,
+        max_new_tokens: int | None = None,
         policy: MediaPolicy = NOTHING_FROM_OUTSIDE,
         call_id: str | None = None,
         raise_errors: bool = False,
@@ -178,6 +203,8 @@ class Calling(ABC):
             media=media,
             mode=mode,
             seed=seed,
+            tool=tool,
+            max_new_tokens=max_new_tokens,
             policy=policy,
             call_id=call_id,
             raise_errors=raise_errors,
@@ -188,22 +215,19 @@ class Calling(ABC):
         self,
         name: str,
         arguments: Given,
-        attached: MediaSet,
-        mode: Mode,
-        seed: int | None,
-        policy: MediaPolicy,
-        progress: Progress | None,
+        incoming: Incoming,
+        run: Callable[[str | Plan, MediaSet], Result],
     ) -> CallResult:
         """Carry out a call and keep what it makes."""
         known = self._known()
         function = find_function(name, known)
         given = parse_arguments(arguments)
         takes_all = function.task is not None or function.name == WHOLE
-        if takes_all and MEDIA in function.arguments and not given.get(MEDIA) and len(attached):
-            given[MEDIA] = list(attached.handles)  # all that the user attached, where none is named
-        incoming = Incoming(self._artifacts, attached, policy, self._owner)
+        attached = incoming.attached.handles
+        if attached and takes_all and MEDIA in function.arguments and not given.get(MEDIA):
+            given[MEDIA] = list(attached)  # all that the user attached, where none is named
         request, found = understood(function, given, incoming, self.custom_tools())
-        result = self._run(request, found, mode=mode, seed=seed, progress=progress)
+        result = run(request, found)
         kept = self._artifacts.keep_outputs(result, owner=self._owner)
         return result_of(name, result, kept)
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Literal, cast, get_args
 
 from unison_agent.errors import RequestError
-from unison_agent.functions.catalog import Function, JsonSchema
+from unison_agent.functions.catalog import Function
+from unison_agent.functions.closed import JsonSchema
 
 Format = Literal["openai", "openai_responses", "anthropic", "gemini", "mcp", "json_schema"]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -28,7 +28,7 @@ from unison_agent.errors import (
     UnsupportedMediaError,
 )
 from unison_agent.functions.arguments import shown
-from unison_agent.functions.catalog import JsonSchema
+from unison_agent.functions.closed import JsonSchema
 from unison_agent.functions.fetching import HttpsFetcher
 from unison_agent.media import Image, MediaSet, MediaSource, Medium, Video, open_medium
 from unison_agent.media.media_set import open_blob
@@ -92,7 +92,7 @@ class Incoming:
         owner: str | None = None,
     ) -> None:
         self._artifacts = artifacts
-        self._attached = attached
+        self.attached = attached
         self._policy = policy
         self._owner = owner
         self._named: dict[str, Medium] = {}
@@ -158,8 +158,8 @@ class Incoming:
 
     def _open_named(self, name: str) -> Medium:
         limits = self._policy.limits
-        if name in self._attached:
-            return self._attached.medium(name)
+        if name in self.attached:
+            return self.attached.medium(name)
         if names_artifact(name):
             return self._artifacts.open(name, owner=self._owner).medium
         if name[:5].lower() == "data:":
@@ -169,9 +169,9 @@ class Incoming:
             return open_blob(Blob("fetched file", data), limits=limits)
         if self._policy.roots and not _ATTACHED.fullmatch(name):
             return open_blob(self._read_file(name), limits=limits)
-        known = [*self._attached.handles, *self._artifacts.handles(self._owner)]
+        known = [*self.attached.handles, *self._artifacts.handles(self._owner)]
         near = tuple(get_close_matches(name, known, n=3, cutoff=0.5))
-        there = ", ".join(self._attached.handles) or "none"
+        there = ", ".join(self.attached.handles) or "none"
         msg = f"{shown(name)} is no handle; attached: {there}."
         hint = "Use the handle of an earlier result. Files are opened only where the program allows it."
         raise ToolCallError(msg, got=shown(name), allowed="a handle", nearest=near, hint=hint)

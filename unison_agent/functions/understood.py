@@ -16,7 +16,8 @@ from unison_agent.functions.arguments import (
     validated,
     with_media,
 )
-from unison_agent.functions.catalog import MEDIA, WHOLE, Function, JsonSchema
+from unison_agent.functions.catalog import MEDIA, WHOLE, Function
+from unison_agent.functions.closed import JsonSchema
 from unison_agent.functions.incoming import Incoming
 from unison_agent.media import MediaSet
 from unison_agent.tasks import (
@@ -33,6 +34,7 @@ from unison_agent.tasks import (
 )
 
 _LONGEST = 8192
+_as_json = json.JSONEncoder(ensure_ascii=False).encode  # dumps would make an encoder each time
 
 
 class _Whole(Wire):
@@ -62,10 +64,13 @@ def understood(
     """
     arguments = tidy(function, arguments)
     check_counts(function.name, function.schema, arguments)
-    stand_in = with_media(function.schema, arguments, _stand_in)
-    own = {tool.name: tool for tool in custom}
-    _check(function, cast("Arguments", stand_in), own)
-    given = cast("Arguments", with_media(function.schema, arguments, incoming.take))
+    if function.takes_media:
+        stand_in = with_media(function.schema, arguments, _stand_in)
+        _check(function, cast("Arguments", stand_in), custom)
+        given = cast("Arguments", with_media(function.schema, arguments, incoming.take))
+    else:
+        _check(function, arguments, custom)
+        given = arguments
     media = incoming.media_set()
     if function.name == WHOLE:
         handles = cast("list[str]", given.get(MEDIA, []))
@@ -74,7 +79,7 @@ def understood(
     if function.task is None:
         values = cast("Mapping[str, JsonValue]", given)
         call: TaskCall | CustomCall = CustomCall(tool=function.name, arguments=dict(values))
-        text = f"{function.name}({json.dumps(given, ensure_ascii=False)})"[:_LONGEST]
+        text = f"{function.name}({_as_json(given)})"[:_LONGEST]
     else:
         call = TASK_CALL.validate_python(_task_values(function, given))
         text = str(given.get("prompt") or given.get("question"))
@@ -87,12 +92,13 @@ def _task_values(function: Function, arguments: Arguments) -> Arguments:
     return {"task": function.task, **values}
 
 
-def _check(function: Function, arguments: Arguments, custom: Mapping[str, CustomTool]) -> None:
+def _check(function: Function, arguments: Arguments, custom: Iterable[CustomTool]) -> None:
     if function.name == WHOLE:
         validated(function, _Whole, arguments)
     elif function.task is None:
+        tool = next(one for one in custom if one.name == function.name)
         try:
-            custom[function.name].read(cast("Mapping[str, JsonValue]", arguments))
+            tool.read(cast("Mapping[str, JsonValue]", arguments))
         except ValueError as error:
             place, _, why = str(error).partition(": ")
             raise unfit(function, place if why else "", why or str(error), arguments) from error

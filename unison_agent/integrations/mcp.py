@@ -25,7 +25,7 @@ from unison_agent.integrations.mcp_opening import Opening
 from unison_agent.integrations.offering import input_schema
 from unison_agent.integrations.stopping import run_stoppable
 from unison_agent.media import Image
-from unison_agent.packs import load_pack
+from unison_agent.packs import load_packs
 from unison_agent.progress import Progress, ProgressEvent
 
 try:
@@ -60,6 +60,7 @@ class UnisonServer(Server[object]):
     Args:
         unison: Whose tools are served; the agent of `profile`, opened at the first call, when left out.
         profile: The name of a profile, or the path of a tool pack.
+        also: Other profiles and packs whose tools serve beside those of `profile`.
         tools: Tools of your own besides those of the profile.
         granularity: One tool a task, one that takes a request in words, or both.
         policy: Which media a client may name besides handles and data URIs.
@@ -67,6 +68,7 @@ class UnisonServer(Server[object]):
 
     Raises:
         UnknownProfileError: There is no such profile.
+        PackError: A tool pack is wrong, or two have the same name.
         RequestError: No such granularity.
     """
 
@@ -75,6 +77,7 @@ class UnisonServer(Server[object]):
         unison: "Unison | None" = None,
         *,
         profile: str | Path = "nano",
+        also: Sequence[str | Path] = (),
         tools: Sequence[CustomTool] = (),
         granularity: Granularity = "tasks",
         policy: MediaPolicy = NOTHING_FROM_OUTSIDE,
@@ -95,13 +98,16 @@ class UnisonServer(Server[object]):
             on_list_resource_templates=self._list_templates,
             on_read_resource=self._read_resource,
         )
-        specs = load_pack(profile).tools if unison is None else unison.tools()
+        if unison is None:
+            specs = tuple(spec for pack in load_packs(profile, also) for spec in pack.tools)
+        else:
+            specs = unison.tools()
         own = tuple(tools) if unison is None else unison.custom_tools()
         known = functions(specs, own, granularity)
         self._tools = [_tool(function, is_own=bool(own)) for function in known]
         self._policy = policy
         self._unison = unison
-        self._profile, self._own = profile, own
+        self._profile, self._also, self._own = profile, tuple(also), own
         self._most_sessions = most_sessions
         self._sessions: OrderedDict[object, Session] = OrderedDict()
         self._opening = Lock()
@@ -129,7 +135,9 @@ class UnisonServer(Server[object]):
             if self._unison is None:
                 from unison_agent.agent import Unison
 
-                self._unison = Unison.from_pretrained(self._profile, tools=self._own)
+                self._unison = Unison.from_pretrained(
+                    self._profile, also=self._also, tools=self._own
+                )
             if key is None:
                 return self._unison.session()
             if key not in self._sessions:

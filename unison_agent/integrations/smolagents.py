@@ -9,7 +9,7 @@ from typing import Any, cast
 from unison_agent.artifacts import SCHEME
 from unison_agent.errors import MissingDependencyError
 from unison_agent.functions import CallResult, Function, FunctionCalling, Granularity, MediaPolicy
-from unison_agent.functions.catalog import JsonSchema
+from unison_agent.functions.closed import JsonSchema
 from unison_agent.functions.incoming import NOTHING_FROM_OUTSIDE
 from unison_agent.functions.replies import in_words
 from unison_agent.integrations.offering import Offer, offers

@@ -77,6 +77,8 @@ class MediaSet:
         """
         if isinstance(sources, MediaSet):
             return sources
+        if isinstance(sources, tuple) and not sources:
+            return cls()
         lone = cast("object", sources)
         single = isinstance(lone, (str, bytes, bytearray, PIL.Image.Image, np.ndarray)) or hasattr(
             lone, "read"

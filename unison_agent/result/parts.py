@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import chain
 from operator import add, attrgetter
 from pathlib import Path
 
@@ -30,6 +31,10 @@ class Timings:
     def __add__(self, other: "Timings") -> "Timings":
         # astuple copies deeply, and calls that take microseconds are timed too.
         return Timings(*map(add, _SECONDS(self), _SECONDS(other)))
+
+    def within(self, total_seconds: float) -> "Timings":
+        """Return the same stages of a whole that took `total_seconds`."""
+        return Timings(*chain(_SECONDS(self)[:-1], (total_seconds,)))
 
 
 _SECONDS: Callable[[Timings], tuple[float, ...]] = attrgetter(

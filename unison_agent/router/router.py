@@ -1,7 +1,9 @@
 """Runs the steps of a plan, each on a tool that serves its task; it plans nothing and loads nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from time import perf_counter
 from types import MappingProxyType
 
@@ -9,23 +11,21 @@ from unison_agent.adapters import Output
 from unison_agent.custom.tool import CustomTool, check_names
 from unison_agent.errors import GenerationError, RequestError
 from unison_agent.media import MediaSet, Video
-from unison_agent.negotiate import Basis, negotiate
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.replay import Record, WeightHash
 from unison_agent.result import Artifact, Result, StepResult, Timings
 from unison_agent.router.bindings import Bindings, Named
-from unison_agent.router.choosing import choose
 from unison_agent.router.clip_tool import ClipTool
 from unison_agent.router.clock import StageClock
 from unison_agent.router.generation_tool import GenerationTool
 from unison_agent.router.granting import grants
 from unison_agent.router.image_tool import ImageTool
+from unison_agent.router.order import Order
 from unison_agent.router.roles import basis, check_plan, edited_by_words
 from unison_agent.router.tools import Tool
 from unison_agent.specs import ToolSpec
 from unison_agent.tasks import (
     Call,
-    Choice,
     CustomCall,
     Granted,
     GrantedAnswer,
@@ -52,43 +52,6 @@ class _Done:
     timings: Timings
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """How the calls of one plan are granted: by the tools named for its steps, and how strictly."""
-
-    bindings: Bindings
-    named: tuple[Tool | None, ...]
-    mode: Mode
-    seed: int
-    max_new_tokens: int | None
-
-    def grant(self, place: int, call: TaskCall, basis: Basis | None) -> GrantedTask:
-        """Return what the call of a step is granted, on the tool that is named, alone or best."""
-        tools, tool = self.bindings.serving(call.task), self.named[place]
-        if tool is None and len(self.bindings.packs) > 1:
-            return choose(
-                call,
-                [one.spec for one in tools],
-                mode=self.mode,
-                basis=basis,
-                default_seed=self.seed,
-                max_new_tokens=self.max_new_tokens,
-                lacking=self.bindings.lacking(call.task),
-            )
-        spec = (tool or tools[0]).spec
-        granted = negotiate(
-            call,
-            spec,
-            mode=self.mode,
-            basis=basis,
-            default_seed=self.seed,
-            max_new_tokens=self.max_new_tokens,
-        )
-        if len(self.bindings.packs) == 1:
-            return granted
-        return granted.model_copy(update={"choice": Choice(reason=f"{spec.name} was named.")})
-
-
 class Router:
     """Holds the tools and runs plans on them; safe to call from threads.
 
@@ -113,8 +76,10 @@ class Router:
         also: Mapping[str, Sequence[Tool]] = MappingProxyType({}),
     ) -> None:
         self.profile = profile
-        self._custom = {tool.name: tool for tool in check_names(custom)}
+        self._own = check_names(custom)
+        self._custom = {tool.name: tool for tool in self._own}
         self._bindings = Bindings({profile: tuple(tools), **also})
+        self._by_words = edited_by_words(self.tools)
         self._chooses = len(self._bindings.packs) > 1
 
     @property
@@ -130,7 +95,7 @@ class Router:
     @property
     def custom(self) -> tuple[CustomTool, ...]:
         """The custom tools."""
-        return tuple(self._custom.values())
+        return self._own
 
     def run(
         self,
@@ -187,8 +152,8 @@ class Router:
                 handle = f"step_{number}" if index == 1 else f"step_{number}_{index}"
                 available = available.with_step(handle, medium)
         steps = self._steps(plan, media, done, connector=connector)
-        timings = sum((step.timings for step in steps), start=Timings())
-        return Result(plan, steps, replace(timings, total_seconds=perf_counter() - start))
+        timings = reduce(add, (step.timings for step in steps))
+        return Result(plan, steps, timings.within(perf_counter() - start))
 
     def grants(
         self,
@@ -216,14 +181,14 @@ class Router:
         seed: int,
         tool: Named,
         max_new_tokens: int | None = None,
-    ) -> "_Order":
+    ) -> Order:
         """Return how the calls of a plan that can be run are granted."""
-        check_plan(plan, media, self._custom, by_words=edited_by_words(self.tools))
+        check_plan(plan, media, self._custom, by_words=self._by_words)
         for call in plan.steps:
             if not isinstance(call, CustomCall):
                 self._bindings.serving(call.task)
         named = self._bindings.named(tool, plan.steps)
-        return _Order(self._bindings, named, mode, seed, max_new_tokens)
+        return Order(self._bindings, named, mode, seed, max_new_tokens)
 
     def _run_task(
         self,

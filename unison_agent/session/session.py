@@ -20,6 +20,7 @@ from unison_agent.media import MediaSet, MediaSource, Medium
 from unison_agent.planned import Planned
 from unison_agent.progress import Progress
 from unison_agent.result import Result
+from unison_agent.router import Named
 from unison_agent.session.pointing import Seen, pointed_at, points_back
 from unison_agent.specs import ToolSpec
 from unison_agent.tasks import Mode, Plan, Wire
@@ -62,6 +63,8 @@ class Runs(Protocol):
         mode: Mode,
         seed: int | None,
         progress: Progress | None,
+        tool: Named = None,
+        max_new_tokens: int | None = None,
     ) -> Result:
         """Return what it gave."""
         ...
@@ -145,6 +148,8 @@ class Session(FunctionCalling):
         *,
         mode: Mode = "nearest",
         seed: int | None = None,
+        tool: Named = None,
+        max_new_tokens: int | None = None,
         progress: Progress | None = None,
     ) -> Result:
         """Carry out a turn.
@@ -155,12 +160,22 @@ class Session(FunctionCalling):
             media: What it is about, where it is something new; nothing else is attached then.
             mode: As for `Unison.run`.
             seed: As for `Unison.run`.
+            tool: As for `Unison.run`.
+            max_new_tokens: As for `Unison.run`.
             progress: As for `Unison.run`.
 
         Raises:
             UnisonError: As `Unison.run` says.
         """
-        return self._run(text, MediaSet.of(media), mode=mode, seed=seed, progress=progress)
+        return self._run(
+            text,
+            MediaSet.of(media),
+            mode=mode,
+            seed=seed,
+            progress=progress,
+            tool=tool,
+            max_new_tokens=max_new_tokens,
+        )
 
     def _run(
         self,
@@ -170,13 +185,23 @@ class Session(FunctionCalling):
         mode: Mode,
         seed: int | None,
         progress: Progress | None,
+        tool: Named = None,
+        max_new_tokens: int | None = None,
     ) -> Result:
         offered: tuple[Medium, ...] = ()
         if isinstance(request, str):
             planned, offered = self._planned(request, media, progress)
         else:
             planned = Planned(request, media)
-        result = self._runs(planned, MediaSet(), mode=mode, seed=seed, progress=progress)
+        result = self._runs(
+            planned,
+            MediaSet(),
+            mode=mode,
+            seed=seed,
+            progress=progress,
+            tool=tool,
+            max_new_tokens=max_new_tokens,
+        )
         self._remember(result, planned.media, offered)
         return result
 
