@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from unison_agent.packing import PackedLinear
+
 AdapterName = Literal["planner", "answers"]
 ADAPTERS: tuple[AdapterName, ...] = ("planner", "answers")
 
@@ -41,6 +43,19 @@ class FoldedLoras:
         self._base: dict[str, Tensor] = {}
         self._folded: dict[AdapterName, dict[str, Tensor]] = {}
         self.hashes: dict[str, str] = {}  # of the files, by name
+
+    def pack(self, *others: "nn.Module") -> None:
+        """Lay out the weights of all linear layers once, and those of `others`; the products stay the same.
+
+        LoRAs that are added later are laid out too. Layers that this machine cannot lay out stay as they are.
+        """
+        from unison_agent.packing import pack
+
+        if self._base:
+            msg = "Layers are packed before LoRAs are added."
+            raise RuntimeError(msg)
+        for module in (*self._model.modules(), *others):
+            pack(module)
 
     @property
     def names(self) -> frozenset[AdapterName]:
@@ -96,6 +111,8 @@ class FoldedLoras:
         Raises:
             WeightsError: It does not fit the model.
         """
+        from unison_agent.packing import PackedLinear, packed
+
         self.activate(None)
         layers = self._layers(targets)
         expected = {f"{layer}.{part}.weight" for layer in layers for part in ("lora_A", "lora_B")}
@@ -116,8 +133,10 @@ class FoldedLoras:
                     file, f"{layer} needs the shapes {fits}, got a size mismatch: {found}."
                 )
             change = scale * (up.float() @ down.float()).to(linear.weight.device)
-            folded[layer] = (linear.weight.float() + change).to(linear.weight.dtype)
-            self._base.setdefault(layer, linear.weight.data)
+            weight = (linear.weight.float() + change).to(linear.weight.dtype)
+            is_packed = isinstance(linear, PackedLinear)
+            folded[layer] = packed(weight) if is_packed else weight
+            self._base.setdefault(layer, linear.packed if is_packed else linear.weight.data)
             self._modules[layer] = linear
         self._folded[name] = folded
 
@@ -130,7 +149,10 @@ class FoldedLoras:
             key: Names the module among all that are switched.
             weight: Its number of rows may differ.
         """
+        from unison_agent.packing import unpack
+
         self.activate(None)
+        unpack(module)
         own = cast("Tensor", module.weight)
         self._modules[key] = module
         self._base.setdefault(key, own.data)
@@ -140,7 +162,11 @@ class FoldedLoras:
         """Switch to one LoRA; to the untouched base for None, and for one that was not added."""
         folded = {} if name is None else self._folded.get(name, {})
         for layer, base in self._base.items():
-            cast("Tensor", self._modules[layer].weight).data = folded.get(layer, base)
+            module, weight = self._modules[layer], folded.get(layer, base)
+            if weight.is_mkldnn:
+                cast("PackedLinear", module).packed = weight
+            else:
+                cast("Tensor", module.weight).data = weight
 
     def _layers(self, targets: "Sequence[str]") -> dict[str, "nn.Linear"]:
         """Return the linear layers whose own name is one of the targets."""

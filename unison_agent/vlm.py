@@ -124,6 +124,7 @@ class UnderstandingModel:
             fingerprint=hashlib.sha256(marks.encode()).hexdigest(),
         )
         progress(ProgressEvent("load", 1, 2, "adapters"))
+        self.loras.pack(model.lm_head)
         for name in lora.ADAPTERS:
             if (folder / name).is_dir():
                 self.loras.add(folder / name, name)
