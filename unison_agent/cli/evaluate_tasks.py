@@ -61,6 +61,7 @@ def generation(
     from unison_agent.agent import Unison
     from unison_agent.demo.sheet import Cell, contact_sheet
     from unison_agent.evaluation import generation as measures
+    from unison_agent.evaluation import pairs
     from unison_agent.evaluation.task_reports import TaskReport
 
     chosen = _chosen(tasks, GENERATION_TASKS)
@@ -83,6 +84,8 @@ def generation(
                 continue
             if truth:
                 reports.append(measures.true_renderings(task, count))
+                if task == "text_to_image":
+                    reports.append(pairs.true_renderings(count))
                 continue
             reports.append(
                 measures.evaluate_task(
@@ -96,7 +99,11 @@ def generation(
                     watch=watch,
                 )
             )
-            if task.endswith("editing") and not (swapped or connector_off):
+            if swapped or connector_off:
+                continue
+            if task == "text_to_image" and steps is None:
+                reports.append(pairs.evaluate(unison, count, bars))
+            if task.endswith("editing"):
                 found = {"masks found from words": measures.found_masks(task, count)}
                 reports.append(TaskReport(f"{task}, masks", found))
     if failures is not None and wrong:
