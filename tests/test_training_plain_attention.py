@@ -11,9 +11,10 @@ from unison_agent.training.plain_attention import plain_attention
 
 def test_it_equals_the_fused_kernel_forwards_and_backwards() -> None:
     torch.manual_seed(0)
-    parts = [torch.randn(2, 3, 5, 8, requires_grad=True) for _ in range(3)]
-    said = plain_attention(*parts)
-    expected = functional.scaled_dot_product_attention(*parts)
+    query, key, value = parts = [torch.randn(2, 3, 5, 8, requires_grad=True) for _ in range(3)]
+    mask = torch.ones(5, 5, dtype=torch.bool).tril()
+    said = plain_attention(query, key, value, mask, 0.3)
+    expected = functional.scaled_dot_product_attention(query, key, value, mask, scale=0.3)
     torch.testing.assert_close(said, expected)
     wanted = torch.autograd.grad(expected.square().sum(), parts)
     for got, want in zip(torch.autograd.grad(said.square().sum(), parts), wanted, strict=True):

@@ -3,7 +3,7 @@
 import random
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
 
 from unison_agent import compose
 from unison_agent.pipelines.store import NANO_FOLDER

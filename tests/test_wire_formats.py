@@ -11,7 +11,6 @@ from transformers import PreTrainedTokenizerFast
 from unison_agent.decoding import Turn, Written
 from unison_agent.planning.plan_reading import read_plan
 from unison_agent.planning.planner import make_request
-from unison_agent.planning.signal_calls import write_signals
 from unison_agent.planning.signal_planner import SignalPlanner, SignalVocabulary
 from unison_agent.planning.signal_tokens import (
     Control,
@@ -23,6 +22,7 @@ from unison_agent.planning.signal_tokens import (
     SignalCall,
     write_pieces,
 )
+from unison_agent.planning.signal_writing import write_signals
 from unison_agent.planning.written import call_text
 from unison_agent.tasks import MediaKind, Plan, Request, Task, TaskCall
 

@@ -5,6 +5,7 @@ The base's own weights are kept, not computed back: switched off, a LoRA leaves 
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from torch import Tensor, nn
+
+    from unison_agent.packing import PackedLinear
 
 AdapterName = Literal["planner", "answers"]
 ADAPTERS: tuple[AdapterName, ...] = ("planner", "answers")
@@ -40,12 +43,26 @@ class FoldedLoras:
         self._modules: dict[str, nn.Module] = {}
         self._base: dict[str, Tensor] = {}
         self._folded: dict[AdapterName, dict[str, Tensor]] = {}
+        self._unfolded: dict[AdapterName, _Unfolded] = {}
         self.hashes: dict[str, str] = {}  # of the files, by name
+
+    def pack(self, *others: "nn.Module") -> None:
+        """Lay out the weights of all linear layers once, and those of `others`; the products stay the same.
+
+        LoRAs that are added later are laid out too. Layers that this machine cannot lay out stay as they are.
+        """
+        from unison_agent.packing import pack
+
+        if self._base:
+            msg = "Layers are packed before LoRAs are added."
+            raise RuntimeError(msg)
+        for module in (*self._model.modules(), *others):
+            pack(module)
 
     @property
     def names(self) -> frozenset[AdapterName]:
         """What can be switched to."""
-        return frozenset(self._folded)
+        return frozenset((*self._folded, *self._unfolded))
 
     def add(self, folder: Path, name: AdapterName) -> None:
         """Add the LoRA in `folder` under `name`, switched off.
@@ -83,7 +100,7 @@ class FoldedLoras:
         scale: float,
         file: Path,
     ) -> None:
-        """Add a LoRA under `name`, switched off.
+        """Add a LoRA under `name`, switched off; it is checked here, and multiplied out when it is first on.
 
         Args:
             name: To switch it by.
@@ -103,7 +120,6 @@ class FoldedLoras:
             raise _misfit(file, f"the model has no {' or '.join(targets)}.")
         if wrong := sorted(set(values) ^ expected):
             raise _misfit(file, f"{len(wrong)} names differ, e.g. {wrong[0]}.")
-        folded: dict[str, Tensor] = {}
         for layer, linear in layers.items():
             down, up = (values[f"{layer}.{part}.weight"] for part in ("lora_A", "lora_B"))
             found = (tuple(down.shape), tuple(up.shape))
@@ -115,11 +131,11 @@ class FoldedLoras:
                 raise _misfit(
                     file, f"{layer} needs the shapes {fits}, got a size mismatch: {found}."
                 )
-            change = scale * (up.float() @ down.float()).to(linear.weight.device)
-            folded[layer] = (linear.weight.float() + change).to(linear.weight.dtype)
-            self._base.setdefault(layer, linear.weight.data)
-            self._modules[layer] = linear
-        self._folded[name] = folded
+        self._folded.pop(name, None)
+        self._unfolded[name] = _Unfolded(values, layers, scale)
+        self._modules |= layers
+        for layer, linear in layers.items():
+            self._base.setdefault(layer, _own(linear))
 
     def exchange(self, name: AdapterName, module: "nn.Module", key: str, weight: "Tensor") -> None:
         """Let a whole weight take the place of a module's own where `name` is active.
@@ -130,17 +146,32 @@ class FoldedLoras:
             key: Names the module among all that are switched.
             weight: Its number of rows may differ.
         """
+        from unison_agent.packing import unpack
+
+        changed = self._changed(name)
         self.activate(None)
+        unpack(module)
         own = cast("Tensor", module.weight)
         self._modules[key] = module
         self._base.setdefault(key, own.data)
-        self._folded[name][key] = weight.to(own.device, own.dtype)
+        changed[key] = weight.to(own.device, own.dtype)
 
     def activate(self, name: AdapterName | None) -> None:
         """Switch to one LoRA; to the untouched base for None, and for one that was not added."""
-        folded = {} if name is None else self._folded.get(name, {})
+        folded = self._changed(name) if name is not None and name in self.names else {}
         for layer, base in self._base.items():
-            cast("Tensor", self._modules[layer].weight).data = folded.get(layer, base)
+            module, weight = self._modules[layer], folded.get(layer, base)
+            if weight.is_mkldnn:
+                cast("PackedLinear", module).packed = weight
+            else:
+                cast("Tensor", module.weight).data = weight
+
+    def _changed(self, name: AdapterName) -> "dict[str, Tensor]":
+        """Return the weights that a LoRA puts in the place of the base's; it must have been added."""
+        if (waiting := self._unfolded.pop(name, None)) is not None:
+            self.activate(None)
+            self._folded[name] = waiting.folded()
+        return self._folded[name]
 
     def _layers(self, targets: "Sequence[str]") -> dict[str, "nn.Linear"]:
         """Return the linear layers whose own name is one of the targets."""
@@ -152,6 +183,40 @@ class FoldedLoras:
             for name, module in modules
             if isinstance(module, nn.Linear) and name.rpartition(".")[2] in targets
         }
+
+
+@dataclass(frozen=True, slots=True)
+class _Unfolded:
+    """A LoRA that fits and has not been on yet.
+
+    Attributes:
+        values: Its matrices.
+        layers: The linear layers that it changes, by name.
+        scale: Of the products of its matrices.
+    """
+
+    values: "Mapping[str, Tensor]"
+    layers: "dict[str, nn.Linear]"
+    scale: float
+
+    def folded(self) -> "dict[str, Tensor]":
+        """Return the changed weights by layer, laid out as the layer is; its own must be those of the base."""
+        from unison_agent.packing import PackedLinear, packed
+
+        made: dict[str, Tensor] = {}
+        for layer, linear in self.layers.items():
+            down, up = (self.values[f"{layer}.{part}.weight"] for part in ("lora_A", "lora_B"))
+            change = self.scale * (up.float() @ down.float()).to(linear.weight.device)
+            weight = (linear.weight.float() + change).to(linear.weight.dtype)
+            made[layer] = packed(weight) if isinstance(linear, PackedLinear) else weight
+        return made
+
+
+def _own(linear: "nn.Linear") -> "Tensor":
+    """Return the weight that a layer multiplies by."""
+    from unison_agent.packing import PackedLinear
+
+    return linear.packed if isinstance(linear, PackedLinear) else linear.weight.data
 
 
 def _misfit(file: Path, why: str) -> WeightsError:

@@ -35,6 +35,13 @@ def generation(
         bool,
         typer.Option("--swapped", help="Give each request the words of another, as a control."),
     ] = False,
+    connector_off: Annotated[
+        bool,
+        typer.Option("--connector-off", help="Draw with no words at all, as another control."),
+    ] = False,
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=50, help="Of denoising; the tool pack's by default.")
+    ] = None,
     connector: Annotated[
         Path | None, typer.Option(help="A connector that you trained, instead of the profile's.")
     ] = None,
@@ -53,10 +60,15 @@ def generation(
     del debug
     from unison_agent.agent import Unison
     from unison_agent.evaluation import generation as measures
+    from unison_agent.evaluation import pairs
     from unison_agent.evaluation.task_reports import TaskReport
     from unison_agent.sheet import Cell, contact_sheet
 
     chosen = _chosen(tasks, GENERATION_TASKS)
+    if sum((truth, swapped, connector_off)) > 1:
+        raise RequestError("--truth, --swapped and --connector-off exclude one another.")
+    if connector_off and connector is not None:
+        raise RequestError("--connector-off leaves nothing of --connector to measure.")
     reports: list[TaskReport] = []
     unison = Unison.from_pretrained(profile, connector=connector)
     wrong: list[Cell] = []
@@ -72,11 +84,26 @@ def generation(
                 continue
             if truth:
                 reports.append(measures.true_renderings(task, count))
+                if task == "text_to_image":
+                    reports.append(pairs.true_renderings(count))
                 continue
             reports.append(
-                measures.evaluate_task(unison, task, count, bars, swapped=swapped, watch=watch)
+                measures.evaluate_task(
+                    unison,
+                    task,
+                    count,
+                    bars,
+                    swapped=swapped,
+                    connector=not connector_off,
+                    steps=steps,
+                    watch=watch,
+                )
             )
-            if task.endswith("editing") and not swapped:
+            if swapped or connector_off:
+                continue
+            if task == "text_to_image" and steps is None:
+                reports.append(pairs.evaluate(unison, count, bars))
+            if task.endswith("editing"):
                 found = {"masks found from words": measures.found_masks(task, count)}
                 reports.append(TaskReport(f"{task}, masks", found))
     if failures is not None and wrong:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Up to about this many, tokens read together take hardly longer than one; a guess that holds to its end
 # is followed by one twice as long.
-_FIRST_DRAFT = 20
+_FIRST_DRAFT = 12
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ def evaluate_task(
     progress: Progress = silent,
     *,
     swapped: bool = False,
+    connector: bool = True,
+    steps: int | None = None,
     watch: Watch | None = None,
 ) -> TaskReport:
     """Run `count` cases of a task and score them.
@@ -53,6 +55,8 @@ def evaluate_task(
         count: How many.
         progress: Told of every case.
         swapped: Give each case the words of another. What is still right does not come from the words.
+        connector: False switches it off: the pipeline gets the tokens of no prompt.
+        steps: Of denoising; as the tool pack has it when left out.
         watch: Told of every case that ran.
     """
     found: list[Measures] = []
@@ -60,13 +64,15 @@ def evaluate_task(
     chosen = list(cases(task, count))
     if swapped:
         chosen = [
-            replace(case, plan=_with_words(case.plan, other.said.text))
+            replace(case, plan=_with(case.plan, prompt=other.said.text))
             for case, other in zip(chosen, [*chosen[1:], chosen[0]], strict=True)
         ]
+    if steps is not None:
+        chosen = [replace(case, plan=_with(case.plan, steps=steps)) for case in chosen]
     for number, case in enumerate(chosen):
         progress(ProgressEvent("evaluate", number, count, task))
         try:
-            result = unison.run(case.plan, media=case.media)
+            result = unison.run(case.plan, media=case.media, connector=connector)
         except UnisonError:
             failed += 1
             found.append({"all": (0.0, "%")})
@@ -79,7 +85,9 @@ def evaluate_task(
             measures["kept before compositing"] = (kept, "dB")
         found.append(measures)
     progress(ProgressEvent("evaluate", count, count, task))
-    return TaskReport(f"{task}, words swapped" if swapped else task, _means(found), failed)
+    name = task + (", words swapped" if swapped else "")
+    name += "" if connector else ", connector off"
+    return TaskReport(name, _means(found), failed)
 
 
 def _missed(measures: Measures) -> tuple[str, ...]:
@@ -91,9 +99,9 @@ def _missed(measures: Measures) -> tuple[str, ...]:
     )
 
 
-def _with_words(plan: Plan, prompt: str) -> Plan:
+def _with(plan: Plan, **values: str | int) -> Plan:
     return plan.model_copy(
-        update={"steps": tuple(call.model_copy(update={"prompt": prompt}) for call in plan.steps)}
+        update={"steps": tuple(call.model_copy(update=values) for call in plan.steps)}
     )
 
 

@@ -55,6 +55,40 @@ def center(picture: world.Pixels) -> tuple[float, float] | None:
     return float(xs.mean()), float(ys.mean())
 
 
+def parts(picture: world.Pixels) -> list[NDArray[np.bool_]]:
+    """Return what stands out as separate things, each shape (64, 64), the largest first.
+
+    What lies at most two pixels apart is one thing: icons have parts.
+    """
+    left = foreground(picture)
+    found: list[NDArray[np.bool_]] = []
+    while left.any():
+        seed = np.zeros_like(left)
+        seed.flat[left.argmax()] = True
+        size = 0
+        while (grown := int(seed.sum())) > size:
+            size = grown
+            seed = _wider(_wider(_wider(seed))) & left
+        left = left & ~seed
+        if size >= _SMALLEST_AREA:
+            found.append(seed)
+    return sorted(found, key=lambda part: -int(part.sum()))
+
+
+def alone(picture: world.Pixels, part: NDArray[np.bool_]) -> world.Pixels:
+    """Return the picture with nothing but one part of `parts` on its ground."""
+    ground = ground_of(picture).astype(np.uint8)
+    return np.where(_wider(part)[..., None], picture, ground)
+
+
+def _wider(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a mask with its neighbouring pixels, corners included."""
+    padded = np.pad(mask, 1)
+    rows, columns = mask.shape
+    moved = [padded[y : y + rows, x : x + columns] for y in range(3) for x in range(3)]
+    return np.any(moved, axis=0)
+
+
 def centred(picture: world.Pixels) -> world.Pixels:
     """Return the picture moved so that what stands out is in the middle, where the tower knows names best."""
     found = center(picture)

@@ -33,6 +33,7 @@ class Asked:
     Attributes:
         topic: What it is about, for a row of its own.
         exact: Whether the answer must be one of `answers` to the letter, or hold one as whole words.
+        facts: What a description has to tell, see `words.told`; empty for other questions.
     """
 
     topic: str
@@ -40,6 +41,7 @@ class Asked:
     answers: tuple[str, ...]
     media: tuple[Medium, ...] = ()
     exact: bool = True
+    facts: frozenset[str] = frozenset()
 
     def is_right(self, answer: str) -> bool:
         """Whether `answer` is right."""
@@ -59,6 +61,7 @@ def evaluate_task(
     """
     asked = list(questions(task, count))
     right: defaultdict[str, list[bool]] = defaultdict(list)
+    facts: list[tuple[str, bool]] = []
     for number, question in enumerate(asked):
         progress(ProgressEvent("evaluate", number, len(asked), task))
         call = TASK_CALL.validate_python({"task": task, "question": question.text})
@@ -70,7 +73,14 @@ def evaluate_task(
         right["all"].append(question.is_right(answer))
         if task != "text_understanding":
             right[question.topic].append(question.is_right(answer))
+        if question.facts:
+            told = words.told(answer)
+            right["describe, all facts"].append(told == question.facts)
+            # One row for each fact, so that it can be seen which are wrong.
+            facts += [(fact, fact in told) for fact in sorted(question.facts)]
     progress(ProgressEvent("evaluate", len(asked), len(asked), task))
+    for fact, is_right in facts:
+        right[f"describe, {fact.partition(':')[0]}"].append(is_right)
     scores = {
         name: Score(100 * sum(values) / len(values), "%", len(values))
         for name, values in right.items()
@@ -96,7 +106,8 @@ def questions(task: Task, count: int) -> Iterator[Asked]:
             if moving
             else Image.from_array(world.draw(scene))
         )
-        yield Asked(asked.topic, asked.text, (asked.answer,), (medium,))
+        facts = words.told(asked.answer) if asked.topic == "describe" else frozenset[str]()
+        yield Asked(asked.topic, asked.text, (asked.answer,), (medium,), facts=facts)
         made += 1
 
 

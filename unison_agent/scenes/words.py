@@ -4,6 +4,7 @@ What is left unsaid has a meaning: no size is medium, no place is the centre, no
 """
 
 import random
+import re
 from dataclasses import dataclass
 
 from unison_agent.scenes import sprites
@@ -186,6 +187,27 @@ def plain_caption(scene: Scene) -> str:
     return " and ".join(parts) + f" on {article(ground)} {ground} background"
 
 
+def told(description: str) -> frozenset[str]:
+    """Return the facts of a description in the form of `plain_caption`, e.g. "color: red star".
+
+    Things may come in any order. What is in no such form tells nothing of what it would have been about.
+    """
+    facts: set[str] = set()
+    text = description.strip().rstrip(".").lower()
+    if ground := _TOLD_GROUND.search(text):
+        facts.add(f"ground: {ground[1]}")
+        text = text[: ground.start()]
+    for phrase in text.split(" and "):
+        if not (thing := _TOLD_THING.fullmatch(phrase.strip())):
+            continue
+        name = thing["name"]
+        facts.add(f"name: {name}")
+        facts |= {f"{k}: {thing[k]} {name}" for k in ("size", "color", "motion") if thing[k]}
+        place = next((p for p, said in _PLACES.items() if thing["place"].strip() in said), None)
+        facts |= {f"place: {place} {name}"} if place else set()
+    return frozenset(facts)
+
+
 def rng_free_place(place: Place) -> str:
     """Return the first wording of a place."""
     return _PLACES[place][0]
@@ -239,6 +261,13 @@ def question(rng: random.Random, scene: Scene) -> Question:
             text = ("What is it?", "What is in the picture?", "What is shown?", "name the object")
             names = " and ".join(f"{article(t.name)} {t.name}" for t in scene.things)
             return Question(rng.choice(text), names, topic)
+
+
+_TOLD_GROUND = re.compile(r" on an? (\w+) background$")
+_TOLD_THING = re.compile(
+    r"an? (?:(?P<size>small|medium|large) )?(?:(?P<color>{}) )?(?P<name>\w+)"
+    r"(?: moving (?P<motion>\w+))?(?P<place>(?: \w+){{0,5}})".format("|".join(sprites.COLORS))
+)
 
 
 # --- the sixteen words that sum up a picture, for the vision tower's first training -----------------
