@@ -18,6 +18,7 @@ from unison_agent.cli.app import app
 from unison_agent.compose import base_folder
 from unison_agent.errors import OutputError
 from unison_agent.media import Video
+from unison_agent.packs import known_profiles, load_pack
 from unison_agent.weights import BASE, SUMS
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +44,7 @@ def test_nano_runs_here_and_wan_vace_does_not() -> None:
     assert "nano can run here" in done.stdout
     assert "wan-vace cannot run here" in done.stdout
     assert "hf download Wan-AI/Wan2.1-VACE-1.3B-diffusers" in done.stdout
+    assert "hf download stabilityai/stable-diffusion-xl-base-1.0" in done.stdout
     assert "Traceback" not in done.output
 
 
@@ -108,6 +110,29 @@ def test_shipped_weights_that_are_damaged(tmp_path: Path, monkeypatch: pytest.Mo
     assert "connector.safetensors is damaged" in found["shipped weights"]["words"]
     assert "model_index.json is missing" in found["shipped pipeline"]["words"]
     assert "pip install" in found["shipped weights"]["fix"]
+
+
+@pytest.mark.parametrize(
+    "profile", [name for name in known_profiles() if name not in ("nano", "wan-vace")]
+)
+def test_what_comes_from_the_hub_is_looked_for_with_its_gpu(
+    profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base_folder()
+    done = invoke("--profile", profile, "--json")
+    found = findings(done, profile)
+    tools = load_pack(profile).tools
+    for spec in (tool.image_pipeline or tool.clip_pipeline for tool in tools):
+        if spec is not None:
+            hub = found[f"hub {spec.repo}"]
+            assert (hub["state"], spec.repo in hub["fix"]) == ("note", True)
+    assert "needs about" in found["CUDA"]["words"] or found["CUDA"]["state"] == "gap"
+    assert "not known" not in found["memory"]["words"]
+    assert "nothing more" not in found["disk"]["words"]
+
+    monkeypatch.setattr(machine, "hub_snapshot", lambda *_: True)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    found = findings(invoke("--profile", profile, "--json"), profile)
+    assert "nothing more is fetched" in found["disk"]["words"]
 
 
 def test_what_needs_more_than_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:

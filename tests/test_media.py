@@ -290,6 +290,21 @@ def test_mp4_bytes_are_nearly_lossless_tagged_playable_and_repeatable() -> None:
         assert (frame.format.name, int(frame.colorspace)) == ("yuv420p", 1)
 
 
+def test_the_same_frames_are_the_same_file_whatever_memory_held_before() -> None:
+    rng = np.random.default_rng(0)
+    made = [rng.normal(128, 12, (64, 64, 3)).clip(0, 255).astype(np.uint8) for _ in range(17)]
+    down, across = np.mgrid[:64, :64]
+    for step, frame in enumerate(made):
+        frame[(across - 20 - step) ** 2 + (down - 32) ** 2 < 150] = (240, 220, 40)
+    video = Video.from_frames(made, 8)
+    found: set[bytes] = set()
+    for turn in range(20):
+        memory = [rng.bytes(300 + 131 * turn + 64 * size) for size in range(80)]
+        del memory[::2]
+        found.add(video.mp4_bytes())
+    assert len(found) == 1
+
+
 def test_odd_sizes_grow_by_one_pixel() -> None:
     video = Video.open(Video.from_frames(frames(3, (33, 41)), 8).mp4_bytes())
     assert (video.width, video.height) == (34, 42)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from unison_agent.cli import machine
 from unison_agent.compose import BASE_FOLDER
@@ -13,7 +13,7 @@ from unison_agent.opening import weights_folder
 from unison_agent.packs import Pack
 from unison_agent.pipelines import NANO_FOLDER, verified
 from unison_agent.pipelines.needs import lacks
-from unison_agent.specs import HasWeights, PipelineSpec
+from unison_agent.specs import PipelineSpec
 from unison_agent.weights import cache_dir, fetch_base, verify_folder
 
 State = Literal["ok", "note", "gap"]
@@ -63,9 +63,27 @@ class Need:
     gpu: float = 0.0
 
 
-# nano: 1.5 GB were measured for a picture; the rest is room for clips. wan-vace: not measured, estimated from
-# its parameters in bfloat16 on the device, and from files on the hub that may be float32.
-_NEEDS = {"nano": Need(memory=2.5, disk=0.5), "wan-vace": Need(memory=16, disk=50, gpu=32)}
+# nano: 1.5 GB were measured for a picture; the rest is room for clips. The others: not measured, estimated from
+# their parameters in 16 bits on the device, and from files on the hub, of which wan-vace's may be float32.
+_NEEDS = {
+    "nano": Need(memory=2.5, disk=0.5),
+    "wan-vace": Need(memory=16, disk=50, gpu=32),
+    "sdxl": Need(memory=16, disk=20, gpu=12),
+    "flux-kontext": Need(memory=40, disk=40, gpu=40),
+    "qwen-image": Need(memory=64, disk=120, gpu=60),
+    "ltx-video": Need(memory=24, disk=30, gpu=20),
+}
+
+
+class _Place(Protocol):
+    """Where weights lie; read alone."""
+
+    @property
+    def repo(self) -> str | None: ...
+    @property
+    def revision(self) -> str | None: ...
+    @property
+    def path(self) -> str | None: ...
 
 
 def check_profile(pack: Pack) -> Checkup:
@@ -135,6 +153,9 @@ def _weights(pack: Pack) -> Iterator[Finding]:
             yield _verified("shipped pipeline", NANO_FOLDER / spec.folder, verified)
         else:
             yield _cached(spec, "model_index.json")
+    others = (tool.image_pipeline or tool.clip_pipeline for tool in pack.tools)
+    for spec in {spec.place: spec for spec in others if spec is not None}.values():
+        yield _cached(spec, "model_index.json")
 
 
 def _verified(name: str, folder: Path, verify: Callable[[Path], object] = verify_folder) -> Finding:
@@ -162,7 +183,7 @@ def _base() -> Finding:
     return Finding(name, "ok", f"fetched and whole: {file.parent}")
 
 
-def _cached(spec: HasWeights, file: str) -> Finding:
+def _cached(spec: _Place, file: str) -> Finding:
     if spec.path is not None:
         if (Path(spec.path) / file).is_file():
             return Finding("folder", "ok", f"there: {spec.path}")
@@ -204,13 +225,14 @@ def _gpu(need: Need) -> Finding:
 
 def _disk(pack: Pack) -> Iterator[Finding]:
     need, folder = _NEEDS.get(pack.profile), cache_dir()
-    if pack.understanding.source == "nano":
-        if any(folder.glob(f"base/*/{BASE_FOLDER}")):
-            need = Need(memory=0, disk=0)
-        elif any(folder.glob("base/*/*.gguf")):
-            need = Need(memory=0, disk=0.3)
-    else:
+    if repos := _repos(pack):
         folder = _hub_folder()
+        if all(machine.hub_snapshot(*repo) for repo in repos):
+            need = Need(memory=0, disk=0)
+    elif any(folder.glob(f"base/*/{BASE_FOLDER}")):
+        need = Need(memory=0, disk=0)
+    elif any(folder.glob("base/*/*.gguf")):
+        need = Need(memory=0, disk=0.3)
     free = machine.free_disk_bytes(folder)
     if need is None or free is None:
         yield Finding("disk", "note", f"{_gb(free)} free; what is needed is not known")
@@ -221,11 +243,20 @@ def _disk(pack: Pack) -> Iterator[Finding]:
     if free >= need.disk * _GB:
         yield Finding("disk", "ok", words)
     else:
-        yield Finding("disk", "gap", f"{words}. {_elsewhere(pack)} moves it elsewhere")
+        variable = "HF_HOME" if repos else "UNISON_AGENT_CACHE"
+        yield Finding("disk", "gap", f"{words}. {variable} moves it elsewhere")
 
 
-def _elsewhere(pack: Pack) -> str:
-    return "UNISON_AGENT_CACHE" if pack.understanding.source == "nano" else "HF_HOME"
+def _repos(pack: Pack) -> list[tuple[str, str, str]]:
+    """Return the repositories of the hub that hold models of a pack: name, revision, and a file that each has."""
+    pipelines = (tool.pipeline or tool.image_pipeline or tool.clip_pipeline for tool in pack.tools)
+    specs: list[tuple[_Place | None, str]] = [(pack.understanding, "config.json")]
+    specs += [(spec, "model_index.json") for spec in pipelines]
+    return [
+        (spec.repo, str(spec.revision), file)
+        for spec, file in specs
+        if spec is not None and spec.repo is not None
+    ]
 
 
 def _hub_folder() -> Path:

@@ -161,6 +161,7 @@ def encode_mp4(
             stream = file.add_stream("libx264", rate=rate, options={"crf": _CRF})  # pyright: ignore[reportUnknownMemberType]
             context = stream.codec_context
             context.thread_count = 1  # x264's output depends on it
+            context.max_b_frames = 0  # where x264 weighs them, the same frames give several files
             context.pix_fmt = "yuv420p"
             context.time_base = 1 / rate
             context.color_primaries = context.color_trc = context.colorspace = _BT709
