@@ -107,7 +107,7 @@ class UnderstandingModel:
         nano = compose.load_nano(folder, dtype=dtype, progress=progress)
         self = cls(nano.model, nano.tokenizer, layer=layer, fingerprint=nano.fingerprint)
         progress(ProgressEvent("load", 1, 2, "adapters"))
-        self.loras.pack(model.lm_head)
+        self.loras.pack(nano.model.lm_head)
         for name in lora.ADAPTERS:
             if (folder / name).is_dir():
                 self.loras.add(folder / name, name)
