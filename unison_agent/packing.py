@@ -49,7 +49,7 @@ def unpack(layer: nn.Module) -> None:
     """Make a layer plain again, with the weight that it had."""
     if isinstance(layer, PackedLinear):
         del layer.packed
-        layer.__class__ = nn.Linear
+        cast("nn.Module", layer).__class__ = nn.Linear
 
 
 def packed(weight: Tensor) -> Tensor:
