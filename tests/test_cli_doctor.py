@@ -125,7 +125,7 @@ def test_what_comes_from_the_hub_is_looked_for_with_its_gpu(
     for spec in (tool.image_pipeline or tool.clip_pipeline for tool in tools):
         if spec is not None:
             hub = found[f"hub {spec.repo}"]
-            assert (hub["state"], spec.repo in hub["fix"]) == ("note", True)
+            assert (hub["state"], str(spec.repo) in hub["fix"]) == ("note", True)
     assert "needs about" in found["CUDA"]["words"] or found["CUDA"]["state"] == "gap"
     assert "not known" not in found["memory"]["words"]
     assert "nothing more" not in found["disk"]["words"]

@@ -176,3 +176,26 @@ def test_the_help_names_exit_codes_and_completion() -> None:
     assert "--install-completion" in done.stdout
     for name in ("doctor", "replay"):
         assert name in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("comp", {"compare"}),
+        ("run x --profile f", {"flux-kontext"}),
+        ("tools --also wan", {"wan-vace"}),
+        ("call text_to", {"text_to_image", "text_to_video"}),
+        ("run x --mode s", {"strict"}),
+    ],
+)
+def test_a_shell_completes_commands_profiles_and_tools(typed: str, offered: set[str]) -> None:
+    asked = {
+        "_UNISON_AGENT_COMPLETE": "complete_bash",
+        "COMP_WORDS": f"unison-agent {typed}",
+        "COMP_CWORD": str(len(typed.split())),
+    }
+    code = "import sys; sys.argv = ['unison-agent']; from unison_agent.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | asked, capture_output=True, check=False
+    )
+    assert set(done.stdout.decode().split()) == offered, done.stderr

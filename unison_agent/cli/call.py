@@ -22,13 +22,22 @@ from unison_agent.cli.options import (
 )
 from unison_agent.cli.telling import stderr, told
 from unison_agent.functions import MediaPolicy
+from unison_agent.functions.catalog import WHOLE
 from unison_agent.media import MediaSet
-from unison_agent.tasks import Mode
+from unison_agent.tasks import TASKS, Mode
+
+
+def _names() -> list[str]:
+    """Return what a shell may complete a tool's name to, where it is none of one's own."""
+    return [WHOLE, *TASKS]
 
 
 @told
 def call(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="One of the tools of `tools`.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="One of the tools of `tools`.", autocompletion=_names),
+    ],
     arguments: Annotated[
         str, typer.Argument(metavar="JSON|-", help="Its arguments; - reads standard input.")
     ] = "{}",

@@ -19,7 +19,19 @@ Media = Annotated[
         dir_okay=False,
     ),
 ]
-Profile = Annotated[str, typer.Option(help="A profile's name, or the path of a tool pack.")]
+
+
+def _profiles() -> list[str]:
+    """Return what a shell may complete a profile's name to."""
+    from unison_agent.packs import known_profiles
+
+    return list(known_profiles())
+
+
+Profile = Annotated[
+    str,
+    typer.Option(help="A profile's name, or the path of a tool pack.", autocompletion=_profiles),
+]
 Tools = Annotated[
     list[str] | None,
     typer.Option(
@@ -28,7 +40,10 @@ Tools = Annotated[
 ]
 Also = Annotated[
     list[str] | None,
-    typer.Option(help="Another profile or pack that serves beside it; repeat it for several."),
+    typer.Option(
+        help="Another profile or pack that serves beside it; repeat it for several.",
+        autocompletion=_profiles,
+    ),
 ]
 Use = Annotated[
     str | None,
