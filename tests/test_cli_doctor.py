@@ -123,7 +123,7 @@ def test_what_comes_from_the_hub_is_looked_for_with_its_gpu(
     found = findings(done, profile)
     tools = load_pack(profile).tools
     for spec in (tool.image_pipeline or tool.clip_pipeline for tool in tools):
-        if spec is not None:
+        if spec is not None and spec.repo is not None:
             hub = found[f"hub {spec.repo}"]
             assert (hub["state"], str(spec.repo) in hub["fix"]) == ("note", True)
     assert "needs about" in found["CUDA"]["words"] or found["CUDA"]["state"] == "gap"
