@@ -137,14 +137,14 @@ NEGATION = re.compile(
     r"|minus|except|never|leave"
     r"|out of|skip|zero|w/o(?:ut)?|neg(?:ative)?(?:_prompt)?|nix|kein\w*|ohne|negativ\w*"
     r"|sans|aucune?|pas|niente|nessun\w*|jamais|évite\w*|evit[ae]\w*|vermeid\w*|niemals"
-    r"|weder|ni|nada"
+    r"|weder|ni|nada|devoid|n[ée]gatif"
     r"|ning[uú]n\w*|nenhum\w*|sin|sem|senza|non)\b|n['\u2019]t\b"
     rf"|\b(?:без|не|нет|ни|кроме|исключ\w*|избега\w*)\b"
-    rf"|不|没|なし|抜き|避免|去掉|बिना|없|빼|제외|(?<=[\u3040-\u30ff\u4e00-\u9fff])ng(?![a-z])"
+    rf"|反向|[负負]面|不|没|なし|抜き|避免|去掉|बिना|없|빼|제외|(?<=[\u3040-\u30ff\u4e00-\u9fff])ng(?![a-z])"
     rf"|[無无](?![{_NOT_LACKING}]|人[机機岛島])|{_NOT_NOT}ない(?!しょ)|(?<![{_APART}])[别別](?![墅荘針针的のにな])"
     # "Small", "they seem", "for example", "walk" and "what is in the" hold the same letters.
     rf"|{_BEGINS}و?بدون|{_BEGINS}(?:و|ب|ال)?غير{_ENDS}|{_BEGINS}[وف]?ب?دون{_ENDS}"
-    rf"|{_BEGINS}[وف]?[بأإا]?لا{_ENDS}|{_BEGINS}و?مش(?!ّ){_ENDS}|خالي[ةه]? من|تجن[بّ]"
+    rf"|{_BEGINS}[وف]?[بأإا]?لا{_ENDS}|{_BEGINS}و?مش(?!ّ){_ENDS}|استبعاد|خالي[ةه]? من|تجن[بّ]"
     rf"|{_BEGINS}و?ما ?(?:[أا]ب[يى]|[أا]بغ[ىي]|فيه?(?= )(?! ?(?:ال|هذ|ها))){_ENDS}",
     re.IGNORECASE,
 )

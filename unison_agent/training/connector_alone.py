@@ -88,9 +88,7 @@ def train(
     Raises:
         RequestError: Nothing is cached.
     """
-    accelerator = Accelerator(
-        gradient_accumulation_steps=options.accumulate, mixed_precision="bf16"
-    )
+    accelerator = Accelerator(gradient_accumulation_steps=options.accumulate)
     minutes = options.hours * 60 / accelerator.num_processes
     alone = accelerator.device.type == "cpu" and torch.get_num_threads() == 1
     clock = time.process_time if alone else time.monotonic
@@ -132,7 +130,7 @@ def train(
         set_rate(optimizer, options.learning_rate, budget.rate())
         size = len(latents)
         sigma = _noise_levels(size).to(device)
-        with accelerator.accumulate(model), accelerator.autocast():
+        with accelerator.accumulate(model):
             tokens = cast("Tensor", model(states.to(device), mask.to(device)))
             dropped = torch.rand(size, 1, 1, device=device) < DROPPED_PROMPTS
             tokens = torch.where(dropped, module.nothing(size), tokens)
