@@ -4,6 +4,7 @@ import io
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -13,11 +14,19 @@ from typer.testing import CliRunner
 
 from unison_agent.agent import Unison
 from unison_agent.cli.app import app
-from unison_agent.evaluation import generation, task_reports, understanding
+from unison_agent.evaluation import generation, judge, pairs, task_reports, understanding
 from unison_agent.evaluation.generation_cases import cases
 from unison_agent.media import Medium
-from unison_agent.scenes import held_out
-from unison_agent.tasks import GENERATION_TASKS, UNDERSTANDING_TASKS, GenerationTask, Task
+from unison_agent.result import Result
+from unison_agent.scenes import held_out, words, world
+from unison_agent.tasks import (
+    GENERATION_TASKS,
+    UNDERSTANDING_TASKS,
+    GenerationTask,
+    Plan,
+    Task,
+    TextToImage,
+)
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +146,112 @@ def test_failures_are_shown(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     with PIL.Image.open(tmp_path / "wrong.png") as sheet:
         assert sheet.width > 1000
+
+
+def test_without_a_connector_nothing_follows_the_words(nano: Unison) -> None:
+    report = generation.evaluate_task(nano, "text_to_image", 3, connector=False, steps=4)
+    assert report.task == "text_to_image, connector off"
+    assert report.failed == 0
+    assert report.scores["all"].value == 0
+
+
+def test_steps_are_those_asked_for(nano: Unison, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int | None] = []
+    run = Unison.run
+
+    def watching(self: Unison, request: Plan, **options: Any) -> Result:
+        call = request.steps[0]
+        assert isinstance(call, TextToImage)
+        asked.append(call.steps)
+        return run(self, request, **options)
+
+    monkeypatch.setattr(Unison, "run", watching)
+    generation.evaluate_task(nano, "text_to_image", 1, steps=2)
+    generation.evaluate_task(nano, "text_to_image", 1)
+    assert asked == [2, None]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--truth", "--swapped"],
+        ["--swapped", "--connector-off"],
+        ["--connector-off", "--connector", "mine.safetensors"],
+        ["--truth", "--steps", "4"],
+    ],
+)
+def test_controls_that_exclude_one_another_are_refused(options: list[str]) -> None:
+    done = CliRunner().invoke(app, ["evaluate", "generation", "text_to_image", *options])
+    assert done.exit_code != 0
+    assert done.stdout == ""
+
+
+def test_pairs_are_held_out_stand_apart_and_are_always_the_same() -> None:
+    first = list(pairs.pairs(12))
+    assert first == list(pairs.pairs(12))
+    for _, scene in first:
+        assert held_out.is_held_out(scene)
+        assert len(judge.parts(world.draw(scene))) == len(scene.things) == 2
+
+
+def test_the_true_pictures_of_pairs_score_full_and_others_do_not() -> None:
+    scores = pairs.true_renderings(8).scores
+    assert scores["all"].value > 80  # names are seen by a model
+    assert all(scores[name].value == 100 for name in ("ground", "count", "places", "colors"))
+    (_, scene), (_, other) = pairs.pairs(2)
+    assert not pairs.facts(scene, world.draw(other))["all"]
+    one_lost = replace(scene, things=scene.things[:1])
+    found = pairs.facts(scene, world.draw(one_lost))
+    assert not found["count"]
+    assert not found["places"]
+    assert not found["all"]
+
+
+def test_an_empty_picture_is_wrong_in_all_but_its_ground() -> None:
+    (_, scene), *_ = pairs.pairs(1)
+    found = pairs.facts(scene, world.draw(replace(scene, things=())))
+    assert found.pop("ground")
+    assert not any(found.values())
+
+
+def test_nano_is_scored_on_pairs(nano: Unison) -> None:
+    report = pairs.evaluate(nano, 2)
+    assert report.failed == 0
+    assert report.scores["count"].cases == 2
+
+
+def test_parts_of_an_icon_are_one_thing() -> None:
+    picture = np.full((64, 64, 3), 255, np.uint8)
+    picture[10:20, 10:20] = 0
+    picture[10:20, 22:26] = 0  # two pixels away
+    picture[40:50, 40:50] = 0
+    picture[60:62, 2:4] = 0  # too small
+    parts = judge.parts(picture)
+    assert [int(part.sum()) for part in parts] == [140, 100]
+    assert int((judge.alone(picture, parts[1]) == 0).all(-1).sum()) == 100
+
+
+def test_a_description_tells_its_facts_in_any_order() -> None:
+    told = words.told("a large cat at the top and a small red star moving up in the center.")
+    assert told == {
+        *("name: cat", "size: large cat", "place: top cat"),
+        *("name: star", "size: small star", "color: red star", "motion: up star"),
+        "place: center star",
+    }
+    assert words.told("It shows something.") == frozenset()
+    rng = random.Random(4)
+    for _ in range(50):
+        scene = world.random_scene(rng, count=2, moving=True)
+        turned = replace(scene, things=scene.things[::-1])
+        assert words.told(words.plain_caption(scene)) == words.told(words.plain_caption(turned))
+        assert len(words.told(words.plain_caption(scene))) >= 8
+
+
+def test_descriptions_are_scored_by_their_facts(nano: Unison) -> None:
+    asked = [one for one in understanding.questions("image_understanding", 30) if one.facts]
+    assert asked
+    assert {one.topic for one in asked} == {"describe"}
+    assert all(words.told(one.answers[0]) == one.facts for one in asked)
+    report = understanding.evaluate_task(nano, "image_understanding", 8)
+    if "describe" in report.scores:
+        assert report.scores["describe, all facts"].cases == report.scores["describe"].cases

@@ -67,6 +67,8 @@ def generation(
     chosen = _chosen(tasks, GENERATION_TASKS)
     if sum((truth, swapped, connector_off)) > 1:
         raise RequestError("--truth, --swapped and --connector-off exclude one another.")
+    if truth and steps is not None:
+        raise RequestError("--truth makes nothing that --steps could be of.")
     if connector_off and connector is not None:
         raise RequestError("--connector-off leaves nothing of --connector to measure.")
     reports: list[TaskReport] = []
