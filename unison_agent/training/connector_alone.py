@@ -56,7 +56,7 @@ class Options:
     accumulate: int = 1
     num_queries: int = 16
     start: Path | None = None
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     seed: int = 0
 
 
@@ -129,7 +129,7 @@ def train(
             break
         set_rate(optimizer, options.learning_rate, budget.rate())
         size = len(latents)
-        sigma = _noise_levels(size).to(device)
+        sigma = _noise_levels(size, budget.share).to(device)
         with accelerator.accumulate(model):
             tokens = cast("Tensor", model(states.to(device), mask.to(device)))
             dropped = torch.rand(size, 1, 1, device=device) < DROPPED_PROMPTS
@@ -154,11 +154,13 @@ def train(
     return connector
 
 
-def _noise_levels(count: int) -> Tensor:
-    """Return noise levels, half of them nearly pure noise: there the words alone decide, elsewhere the picture shows."""
-    usual = torch.sigmoid(torch.randn(count) + 1.0)
-    high = 1 - 0.1 * torch.rand(count)
-    return torch.where(torch.rand(count) < 0.5, high, usual)
+def _noise_levels(count: int, share: float) -> Tensor:
+    """Return noise levels, nearly pure noise at first, with less and less noise as the run goes on.
+
+    In pure noise the words alone decide. Where the picture shows through, a frozen transformer needs no words,
+    and its loss teaches the connector to say the same of every prompt.
+    """
+    return 1 - (0.1 + 0.3 * share) * torch.rand(count)
 
 
 def meter(budget: Budget, processes: int) -> dict[str, float]:
@@ -184,7 +186,7 @@ def main() -> None:
     parser.add_argument("--accumulate", type=int, default=1)
     parser.add_argument("--queries", type=int, default=16)
     parser.add_argument("--start", type=Path, help="a checkpoint of training/connector.py")
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     if not torch.cuda.is_available():
