@@ -6,13 +6,14 @@ reading is generous, because it only serves to close off what the text does not 
 
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeAlias
 
-from unison_agent.planning.numbers import Spelled, canonical, read_numbers, spell_digits
+from unison_agent.planning.numbers import Spelled, read_numbers, spell_digits
 from unison_agent.planning.stated_words import (
     CONTROL_WORDS,
     NEGATION,
@@ -100,11 +101,12 @@ def read_stated(text: str) -> Stated:
             continue
         pieces.append(piece)
         edges.append(match.start())
+    numbers = read_numbers(text, spelled)
     return Stated(
         text=text,
-        numbers=MappingProxyType(read_numbers(text, spelled)),
+        numbers=MappingProxyType(numbers),
         resolutions=MappingProxyType(_resolutions(text)),
-        aspect_ratios=MappingProxyType(_aspect_ratios(spelled)),
+        aspect_ratios=MappingProxyType(_aspect_ratios(spelled, text, numbers)),
         control_types=MappingProxyType(_control_types(text)),
         negations=tuple(_words(match) for match in NEGATION.finditer(text)),
         several=TURN.search(text.strip().strip(".!?")) is not None,
@@ -128,16 +130,24 @@ def _resolutions(text: str) -> Said:
     return found
 
 
-def _aspect_ratios(spelled: Spelled) -> Said:
+def _aspect_ratios(spelled: Spelled, text: str, numbers: Said) -> Said:
     found: dict[str, tuple[Place, ...]] = {}
     for pattern, name in SHAPES:
         for match in pattern.finditer(spelled.text):
             found[name] = (*found.get(name, ()), spelled.origin(*_words(match)))
-    for match in RATIO.finditer(spelled.text):
-        width, height = match.groups()
-        if 0 < float(width) <= _LARGEST_RATIO_PART and 0 < float(height) <= _LARGEST_RATIO_PART:
-            value = f"{canonical(width)}:{canonical(height)}"
-            found[value] = (*found.get(value, ()), spelled.origin(*match.span()))
+    small = [
+        (place, value)
+        for value, places in numbers.items()
+        if 0 < float(value) <= _LARGEST_RATIO_PART
+        for place in places
+    ]
+    begins: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)
+    for (start, end), value in small:
+        begins[start].append((end, value))
+    for (start, end), width in sorted(small):
+        between = RATIO.match(text, end)
+        for last, height in begins[between.end()] if between else ():
+            found[f"{width}:{height}"] = (*found.get(f"{width}:{height}", ()), (start, last))
     return found
 
 

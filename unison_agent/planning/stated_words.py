@@ -87,9 +87,11 @@ SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
         "16:9",
     ),
 )
+# Between the two numbers of a ratio; a mark is only between digits.
 RATIO = re.compile(
-    r"(?<![\d._])(\d{1,3}(?:\.\d+)?)[ -]?(?:[:/x\u00d7-]|by|to"
-    r"|zu)[ -]?(\d{1,3}(?:\.\d+)?)(?![\d.]*\d)"
+    r"(?<=\d)[ -]?[:\uff1a/x\u00d7-][ -]?(?=\d)"
+    r"|[ -]?(?:(?:by|to|zu|auf|sur|par|per|por|op|на|к)(?![^\W\d_])|比|対|對|对|대|[إا]لى|على|في|بـ)[ -]?",
+    re.IGNORECASE,
 )
 
 CONTROL_WORDS: dict[str, re.Pattern[str]] = {
@@ -104,12 +106,12 @@ CONTROL_WORDS: dict[str, re.Pattern[str]] = {
         r"|姿|ポーズ|骨骼|骨架|پوز|وضعي|وقفة|هيكل|पोज़|포즈"
         r"|\b(?:ال)?بوز\b|قعدة|وضع الجسم|骨格|棒人間|体勢|골격|자세(?![히하한])"
         r"|\bпоз(?:[аыуе]|о[ий]|ами?|ах)?\b|скелет",
-        "canny": r"canny|edge|egde|sobel|contour|outline|lines|kant[ei]|umriss|kontur|contorn[oi]"
+        "canny": r"canny|edge|egde|sobel|contour|outlin|lines|kant[ei]|umriss|kontur|contorn[oi]"
         r"|\bbord(?:s|[aeio]s?)\b|arêtes|边缘|邊緣|轮廓|輪廓|輪郭|エッジ|线框|حواف|حدود|كانّ?ن?ي|خطوط|किनार"
         r"|線だけ|线条|線條|윤곽|контур",
         "scribble": r"scri+bb?l|sketch|skecth|doodle|squiggle|drawing|drawn|line ?art|linart|linework"
         r"|lines"
-        r"|animati|pencil|rough|outline|skizze|croquis|schizz|esquiss|esboço|gribouill"
+        r"|animati|pencil|rough|outlin|skizze|croquis|schizz|esquiss|esboço|gribouill"
         r"|\bdrew\b|drawin|dibuj|ébauche|bozzett|rascunh|rabisc|strichz|kritzel|garabato"
         r"|scarabocchi|boceto|涂鸦|塗鴉|草图|草圖|线稿|線稿|线画|線画|落書き"
         r"|خربش|شخبط|سكي?تش|رسم|مسودة|स्केच|낙서|스케치|윤곽|简笔画|簡筆畫|线条|線條|下書き|スケッチ"
@@ -120,8 +122,8 @@ CONTROL_WORDS: dict[str, re.Pattern[str]] = {
         r"|白黒|モノクロ|グレー|رمادي|[أا]بيض و ?(?:ال)?[أا]سود|흑백|그레이|ч[её]рно-?бел|оттенк\w* серого",
         "layout": r"layout|segment|\bseg\b|semantic|instance|box|bbox|region|colou?r blocks"
         r"|distribuci|disposition|anordnung|grundriss|mise en page|布局|版面|レイアウト|配置|تخطيط"
-        r"|分割|تقسيم|레이아웃|분할|сегмент|макет",
-        "normal": r"norm[al]{2}|surface orientation|\bnormali|法线|法線|нормалей|карт\w* нормал|법선|노멀",
+        r"|分割|تقسيم|مخطط (?:ال)?توزيع|خريط[ةه] (?:ال)?توزيع|레이아웃|분할|сегмент|макет",
+        "normal": r"norm[al]{2}|surface orientation|\bnormali|法线|法線|нормалей|карт\w* нормал|법선|노멀|نورما?ل",
     }.items()
 }
 # Words that only look like a negation: free of charge, limitless; few, dangerous, "would you"; special, other.
@@ -133,7 +135,7 @@ _NOT_NOT = "".join(
 )  # fmt: skip
 _APART = "特分区區差个個识識性类類"
 NEGATION = re.compile(
-    r"\b(?:no|not|nothing|dont|w[a-z]{0,3}t[a-z]?out|avoid\w*|omit\w*|exclud\w*|free"
+    r"\b(?:no|not|nothing|dont|w[a-z]{0,3}t[a-z]?out|with[ -]out|avo[iy]d\w*|omit\w*|exclud\w*|free"
     r"|minus|except|never|leave"
     r"|out of|skip|zero|w/o(?:ut)?|neg(?:ative)?(?:_prompt)?|nix|kein\w*|ohne|negativ\w*"
     r"|sans|aucune?|pas|niente|nessun\w*|jamais|évite\w*|evit[ae]\w*|vermeid\w*|niemals"
