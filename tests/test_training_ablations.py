@@ -1,5 +1,6 @@
 """Runs that differ in one choice: each trains by the project's own commands, and draws from what it learned."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,12 @@ def test_a_variant_learns_and_is_scored(runs: Path, tmp_path: Path, name: str) -
     found = ablations.score(variant, tmp_path, connector, count=1)
     assert set(found) == set(ablations.MEASURES)
     assert all(0 <= value <= 100 for value in found.values())
+
+
+def test_the_last_loss_of_a_curve(tmp_path: Path):
+    curve = tmp_path / "curve.jsonl"
+    assert math.isnan(ablations.last_loss(curve))
+    curve.write_text('{"step": 50, "loss": 0.9}\n{"step": 100, "loss": 0.5}\n')
+    assert ablations.last_loss(curve) == 0.5
+    curve.write_text('{"step": 100, "text_to_image": 0.7}\n')
+    assert ablations.last_loss(curve) == 0.7

@@ -7,6 +7,8 @@ generator that ships, frozen. All get the same processor time, so a choice that 
 """
 
 import argparse
+import json
+import math
 import shutil
 import subprocess
 import sys
@@ -95,6 +97,14 @@ def learn(variant: Variant, runs: Path, out: Path, minutes: float) -> Path:
     return folder / FILE
 
 
+def last_loss(curve: Path) -> float:
+    """Return the loss at the end of a curve, the same measure for all variants of a part; nan of too short a run."""
+    if not curve.exists():
+        return math.nan
+    row = json.loads(curve.read_text(encoding="utf-8").splitlines()[-1])
+    return float(row["loss"] if "loss" in row else row["text_to_image"])
+
+
 def score(variant: Variant, out: Path, connector: Path, count: int) -> dict[str, float]:
     """Return what is right of `count` held-out requests of text_to_image, in per cent."""
     from unison_agent.agent import Unison
@@ -116,15 +126,15 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=60, help="held-out requests")
     parser.add_argument("--only", nargs="*", choices=[v.name for v in VARIANTS])
     args = parser.parse_args()
-    print("| variant |", " | ".join(MEASURES), "|")
+    print("| variant | loss |", " | ".join(MEASURES), "|")
     for variant in VARIANTS:
         if args.only and variant.name not in args.only:
             continue
         connector = learn(variant, args.runs, args.out, args.minutes)
         found = score(variant, args.out, connector, args.count)
-        print(
-            f"| {variant.name} |", " | ".join(f"{found[m]:.1f}" for m in MEASURES), "|", flush=True
-        )
+        loss = last_loss(args.out / variant.name / "curve.jsonl")
+        measured = " | ".join(f"{found[m]:.1f}" for m in MEASURES)
+        print(f"| {variant.name} | {loss:.3f} | {measured} |", flush=True)
 
 
 if __name__ == "__main__":
