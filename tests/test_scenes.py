@@ -38,6 +38,20 @@ def test_things_move_as_they_say() -> None:
     )
 
 
+def test_a_later_scene_is_where_its_things_have_moved() -> None:
+    rng = random.Random(4)
+    for _ in range(40):
+        scene = world.random_scene(rng, moving=True)
+        later = world.later(scene, 16)
+        np.testing.assert_array_equal(world.draw(scene, 16), world.draw(later))
+        assert [t.motion for t in later.things] == [t.motion for t in scene.things]
+        still = [(a, b) for a, b in zip(scene.things, later.things, strict=True) if not a.motion]
+        assert all(a.place == b.place for a, b in still)
+    thing = world.make_thing(rng, "star", "red", "small", "left", "right")
+    moved = world.later(Scene("blue", (thing,)), 16).things[0]
+    assert moved.place == "center"
+
+
 def test_a_clip_starts_where_the_words_say_and_ends_there_if_its_last_frame_is_given() -> None:
     cases: list[tuple[GenerationTask, str, int]] = [
         ("text_to_video", "", 0),

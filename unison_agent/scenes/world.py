@@ -3,6 +3,7 @@
 It does not know how a scene is said in words. Pictures are 64x64; a thing moves SPEED pixels a frame.
 """
 
+import math
 import random
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -113,6 +114,17 @@ def coverage(scene: Scene, index: int, frame: int = 0) -> NDArray[np.bool_]:
         sprite[..., :3] = 1.0 if i == 0 else 0.0
         _paste(owner, sprite, *_position(thing, frame))
     return owner[..., 0] > 0.5
+
+
+def later(scene: Scene, frame: int) -> Scene:
+    """Return the scene as it is at a frame, its things at the places that are nearest then."""
+    moved: list[Thing] = []
+    for thing in scene.things:
+        x, y = _position(thing, frame)
+        dx, dy = x - CANVAS // 2, y - CANVAS // 2
+        place = min(OFFSETS, key=lambda one: math.dist(OFFSETS[one], (dx, dy)))
+        moved.append(replace(thing, x=x, y=y, place=place))
+    return replace(scene, things=tuple(moved))
 
 
 # --- maps ----------------------------------------------------------------------------------------
