@@ -273,5 +273,5 @@ def _turn(request: Request, tools: tuple[CustomTool, ...]) -> Turn:
 def _no_confidence() -> RequestError:
     return RequestError(
         "min_confidence was given, but this planner does not say how sure it is: it has no calibration.",
-        hint="Fit one with: unison-agent evaluate calibration, or leave min_confidence out.",
+        hint="Leave min_confidence out; for a model of a profile, unison-agent evaluate calibration fits one.",
     )
