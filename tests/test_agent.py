@@ -110,7 +110,7 @@ def test_several_requests_are_planned_at_once() -> None:
         unison.plan_batch("a star")
     with pytest.raises(RequestError, match="1 texts and 2 lists of media"):
         unison.plan_batch(["a star"], [[], []])
-    with pytest.raises(RequestError, match="no words"):
+    with pytest.raises(RequestError, match="Request 2 of 2: The request has no words"):
         unison.plan_batch(["a star", " "])
 
 
@@ -128,6 +128,16 @@ def test_an_unsure_plan_is_confirmed_and_run() -> None:
     assert unison.plan_batch(["a star"], min_confidence=0.5)[0].plan == planned.plan
     with pytest.raises(RequestError, match="no calibration"):
         make(STAR)[0].plan("a star", min_confidence=0.5)
+
+
+@pytest.mark.parametrize("least", [2, -0.1, float("nan"), True, "0.5"])
+def test_a_least_confidence_is_a_share_and_checked_before_planning(least: float) -> None:
+    unison, _, writer = make(STAR)
+    with pytest.raises(RequestError, match="min_confidence must be between 0 and 1"):
+        unison.plan("a star", min_confidence=least)
+    with pytest.raises(RequestError, match="min_confidence must be between 0 and 1"):
+        unison.plan_batch(["a star"], min_confidence=least)
+    assert writer.prompts == []
 
 
 def test_forty_attachments() -> None:

@@ -187,7 +187,7 @@ def test_media_may_be_left_to_the_marks():
         (b'{"id": 5, "request": "x", "media": "image"}', 5, "must be a list of kinds, got str"),
         (b'{"id": 5, "request": "x", "media": ["image", "sound"]}', 5, "media[1] must be image"),
         (b'{"id": 5, "request": "x", "media": [["image"]]}', 5, "media[0] must be image"),
-        (b'{"id": 5, "request": "<IMGPAD>", "media": ["video"]}', 5, "marks 1 attachments"),
+        (b'{"id": 5, "request": "<IMGPAD>", "media": ["video"]}', 5, "marks 1, media names 0"),
         (b'{"id": 5, "request": "\\ud800 x", "media": []}', 5, "half of a pair"),
         (json.dumps({"id": 5, "request": "x" * 100_000}).encode(), 5, "100000 characters"),
     ],

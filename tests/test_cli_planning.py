@@ -150,6 +150,18 @@ def test_evaluate_planning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert (figures["total"]["requests"], figures["total"]["exact"]) == (1, 1.0)
 
 
+@pytest.mark.parametrize("command", ["planning", "calibration"])
+def test_of_no_requests_there_are_no_figures(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
+    path = tmp_path / "empty.jsonl"
+    path.write_text("\n", encoding="utf-8")
+    done = invoke(monkeypatch, draws, "evaluate", command, str(path))
+    assert done.exit_code == 1
+    assert "no request in" in done.stderr
+    assert done.stdout == ""
+
+
 def test_evaluate_planning_names_a_wrong_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from unison_agent.custom.finding import find_tools
 from unison_agent.errors import RunCancelledError
 from unison_agent.media import MediaSet, open_medium
 from unison_agent.packs import load_pack
-from unison_agent.planning.planner import Planner
+from unison_agent.planning.planner import Calibration, Planner
 from unison_agent.progress import Progress
 from unison_agent.result import Result
 from unison_agent.router import AdapterTool, Router
@@ -83,6 +83,25 @@ def test_a_tool_of_one_s_own_is_planned_and_run(command: Commands, tmp_path: Pat
     assert done.exit_code == 0, done.output
     with PIL.Image.open(tmp_path / "piece.png") as piece:
         assert piece.size == (20, 12)
+
+
+def test_an_unsure_plan_is_shown_as_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(*_: object) -> Unison:
+        writer = ScriptedWriter(IMAGE, confidence=0.1)
+        return Unison(Planner(writer, Calibration(slope=1, intercept=0)), Router(()))
+
+    def plan(least: str, *more: str) -> Invoked:
+        arguments = ["plan", "a star", "--min-confidence", least, *more]
+        return CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+
+    monkeypatch.setattr("unison_agent.cli.opening.open_unison", opened)
+    assert "step 1 text_to_image" in plan("0.05").stdout
+    assert "I read this as: make an image" in plan("0.5").stdout
+    told = json.loads(plan("0.5", "--json").stdout)
+    assert told["missing"]["slot"] == "question"
+    assert told["unsure"][0]["task"] == "text_to_image"
+    assert plan("2").exit_code == 2
+    assert plan("0.5", "--batch", __file__, "--out", "x.jsonl").exit_code == 2
 
 
 def test_a_tool_that_is_not_there_is_told_before_anything_is_loaded(command: Commands) -> None:
@@ -321,7 +340,7 @@ from unison_agent.adapters.video import WanVaceAdapter
 from unison_agent.agent import Unison
 from unison_agent.cli import main, opening
 from unison_agent.packs import load_pack
-from unison_agent.planning.planner import Planner
+from unison_agent.planning.planner import Calibration, Planner
 from unison_agent.router import AdapterTool, Router
 
 

@@ -110,6 +110,7 @@ def test_planned_explains_itself():
     plan = explained("a star, seed 7", '{"task":"text_to_image","seed":7}').plan
     planned = Planned(plan, MediaSet())
     assert planned.explain() == Explanation(plan)
+    assert repr(planned.explain()) == str(planned.explain()) != ""  # what a prompt of Python shows
     assert planned.confirmed() == planned
 
 

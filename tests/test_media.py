@@ -575,6 +575,11 @@ def test_handles_count_per_kind_in_order_of_attachment() -> None:
     assert not MediaSet.of()
 
 
+def test_media_are_of_two_kinds() -> None:
+    with pytest.raises(RequestError, match="image and video, got 'audio'"):
+        MediaSet.of_kinds("image", "audio")  # pyright: ignore[reportArgumentType]
+
+
 def test_a_set_of_kinds_plans_but_has_no_pixels() -> None:
     media = MediaSet.of_kinds("video", "image", "image")
     assert media.attachments == (("video_1", "video"), ("image_1", "image"), ("image_2", "image"))

@@ -5,6 +5,7 @@ import pytest
 
 from unison_agent.errors import PackError, UnknownProfileError
 from unison_agent.packs import Pack, known_profiles, load_pack, parse_pack
+from unison_agent.specs import Domain
 from unison_agent.tasks import TASKS
 
 EXAMPLE = (Path(__file__).parent / "data" / "pack.toml").read_text(encoding="utf-8")
@@ -172,3 +173,19 @@ def test_packs_are_frozen_and_go_through_json() -> None:
     assert get_args(Pack.model_fields["tools"].annotation)
     with pytest.raises(ValueError, match="frozen"):
         pack.profile = "other"  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "known"),
+    [
+        ("two red stars", True),
+        ("three boxes and a FOX", True),
+        ("strawberries and butterflies", True),
+        ("a photo of Paris", False),
+        ("starfish on a carpet", False),
+        ("", False),
+    ],
+)
+def test_a_domain_knows_its_words_and_their_plurals(prompt: str, known: bool) -> None:
+    words = ("star", "fox", "strawberry", "butterfly", "car")
+    assert Domain(words=words, note="No photos.").knows(prompt) == known

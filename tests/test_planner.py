@@ -449,10 +449,13 @@ def test_odd_requests_are_requests(text: str):
 
 
 def test_attachments_are_images_and_videos():
-    with pytest.raises(RequestError, match="audio"):
+    with pytest.raises(RequestError, match="knows images and videos; audio_1 is of kind 'audio'"):
         make_request("a star", [("audio_1", "audio")])
-    with pytest.raises(RequestError, match="sound"):
+    with pytest.raises(RequestError, match="image_1 is of kind 'sound'"):
         make_request("a star", [("image_1", "sound")])
+    with pytest.raises(RequestError, match="got 'picture'") as caught:
+        make_request("a star", [("picture", "image")])
+    assert "image_1" in str(caught.value.hint)
 
 
 def said(plan: Plan) -> list[tuple[int, str, str]]:

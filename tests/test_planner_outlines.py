@@ -206,6 +206,9 @@ def test_a_model_that_takes_a_schema_is_asked_by_the_requests_own(tool: CustomTo
         ({"steps": [{"tool": "crop", "arguments": {"image": "image_1"}}]}, "width"),
         ({"steps": [{"task": "text_to_image"}] * 4}, "at most 3"),
         ("I cannot do that.", "one JSON object"),
+        ("```json\nI cannot do that.\n```", "one JSON object"),
+        ({"steps": [], "needs_input": None}, "must name its task, or needs_input a slot"),
+        ({"steps": [{"prompt": "a cat"}]}, "must name its task"),
     ],
 )
 def test_an_answer_that_the_request_does_not_support_is_refused(
@@ -300,6 +303,18 @@ def test_a_model_that_takes_no_schema_gets_it_in_words() -> None:
     assert asked["messages"] == [{"role": "user", "content": "attachments: none\nremove the car"}]
     assert json.dumps(request_schema(request("remove the car"))) in asked["system"]
     assert asked["max_tokens"] > 0
+
+
+@pytest.mark.parametrize("fence", ["```json\n{}\n```", "\n``` \n{}\n ```\n", "{}"])
+def test_an_answer_may_be_set_apart_as_code(fence: str) -> None:
+    answer = fence.replace("{}", json.dumps({"steps": [{"task": "text_to_image"}]}, indent=2))
+    plan = OutlinesPlanner(Scripted(answer)).plan(request("draw a cat"))
+    assert [call.task for call in plan.steps] == ["text_to_image"]
+
+
+def test_what_is_no_model_is_refused() -> None:
+    with pytest.raises(RequestError, match="model of outlines, got str"):
+        OutlinesPlanner("gpt-5")  # pyright: ignore[reportArgumentType]
 
 
 def test_an_asynchronous_model_is_refused() -> None:

@@ -15,8 +15,10 @@ from llguidance import LLMatcher, LLTokenizer
 from unison_agent.errors import PlanningError
 from unison_agent.planning.call_fields import makes
 from unison_agent.planning.grammar import request_grammar
+from unison_agent.planning.numbers import canonical
 from unison_agent.planning.plan_reading import read_plan
 from unison_agent.planning.planner import make_request
+from unison_agent.planning.stated import read_stated
 from unison_agent.tasks import CustomCall, MediaKind, Plan, Request
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
@@ -108,7 +110,8 @@ def assert_grounded(plan: Plan) -> None:
             assert (name in values) == bool(said[name]), name
         for name in NUMBERS:
             for words in said[name]:
-                assert re.search(r"\d|[^\W\d_]", words)
+                # Also without the words around it.
+                assert canonical(values[name]) in read_stated(words).numbers, (name, words)
         for name in SPANS:
             if values.get(name, text) != text:
                 assert said[name]

@@ -160,6 +160,8 @@ def test_a_number_stands_where_its_neighbours_fit():
     ("text", "fields", "found"),
     [
         ("64x64", {"width": 64, "height": 64}, [("width", "64", 0), ("height", "64", 3)]),
+        ("64 mal 64", {"width": 64, "height": 64}, [("width", "64", 0), ("height", "64", 7)]),
+        ("64 por 64", {"width": 64, "height": 64}, [("width", "64", 0), ("height", "64", 7)]),
         ("a star 64 64", {"width": 64}, [("width", "64", 7), ("width", "64", 10)]),
         ("2 cats, 2 images", {"num_outputs": 2}, [("num_outputs", "2", 8)]),
         (

@@ -173,7 +173,7 @@ def _line(id_: str | int, fields: Mapping[str, object]) -> Line:
     kinds = _kinds(fields.get("media"), marks)
     for kind in get_args(MediaKind):
         if marks.count(kind) > kinds.count(kind):
-            msg = f"The request marks {marks.count(kind)} attachments of kind {kind}; media names {kinds.count(kind)}."
+            msg = f"Attachments of kind {kind}: the request marks {marks.count(kind)}, media names {kinds.count(kind)}."
             raise RequestError(msg)
     text, places = _with_handles(said)
     return Line(id_, request_of(text, kinds), said, places)
@@ -261,17 +261,6 @@ def _fields(line: Line, call: Call) -> dict[str, object]:
             stated[name] = line.as_said(str(stated[name]))
     order = [*FIELD_ORDER, *(name for name in stated if name not in FIELD_ORDER)]
     return {name: stated[name] for name in order if name in stated}
-
-
-def _placed(value: object, places: Mapping[str, int]) -> object:
-    """Return an argument of a custom tool with the places of attachments instead of handles."""
-    match value:
-        case str():
-            return places.get(value, value)
-        case list():
-            return [_placed(one, places) for one in cast("list[object]", value)]
-        case _:
-            return value
 
 
 def _with_places(value: object, places: Mapping[str, int]) -> object:

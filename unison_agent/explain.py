@@ -49,14 +49,17 @@ def reading_words(steps: Sequence[Call]) -> str:
     return ", then ".join(_call_line(call, quote=True) for call in steps)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Explanation:
     """Shows a plan with its request, where the words that state its values are marked.
 
-    `print` it, give it to `rich.print`, or leave it at the end of a notebook cell.
+    `print` it, give it to `rich.print`, or leave it at the end of a notebook cell or a prompt's line.
     """
 
     plan: Plan
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         marked = "".join(_bracketed(self.plan))

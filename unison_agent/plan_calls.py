@@ -1,13 +1,13 @@
 """The calls of `Unison` that plan: from words and media to what would be done; they run nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, replace
 from typing import Protocol
 
 from unison_agent.errors import RequestError
 from unison_agent.media import MediaSet, MediaSource
 from unison_agent.planned import Planned
-from unison_agent.planning.planner import ask_if_unsure, make_request
+from unison_agent.planning.planner import ask_if_unsure, check_min_confidence, make_request
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.result import Timings
 from unison_agent.router import StageClock
@@ -69,6 +69,7 @@ class PlanCalls:
             MediaError: An attachment cannot be used.
             PlanningError: The understanding model wrote no usable plan.
         """
+        check_min_confidence(min_confidence)
         attached = MediaSet.of(media)
         request = make_request(text, attached.attachments)
         clock = self._ready(progress)
@@ -107,10 +108,9 @@ class PlanCalls:
             raise RequestError(
                 f"{msg} and {len(media)} lists of media.", hint="Write [...] around it."
             )
+        check_min_confidence(min_confidence)
         attached = [MediaSet.of(one) for one in media or [()] * len(texts)]
-        requests = [
-            make_request(text, one.attachments) for text, one in zip(texts, attached, strict=True)
-        ]
+        requests = list(_requests(texts, attached))
         clock = self._ready(progress)
         clock(ProgressEvent("plan", 0, len(requests)))
         plans = [ask_if_unsure(plan, min_confidence) for plan in self._planner.plan_batch(requests)]
@@ -136,3 +136,13 @@ class PlanCalls:
                 return replace(request, media=media) if len(media) else request
             case _:
                 return self.plan(request, media, progress=progress)
+
+
+def _requests(texts: Sequence[str], attached: Sequence[MediaSet]) -> Iterator[Request]:
+    """Yield the requests of a batch; what is wrong with one names its number."""
+    for number, (text, media) in enumerate(zip(texts, attached, strict=True), start=1):
+        try:
+            yield make_request(text, media.attachments)
+        except RequestError as error:
+            msg = f"Request {number} of {len(texts)}: {error.message}"
+            raise RequestError(msg, hint=error.hint) from error

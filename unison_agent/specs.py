@@ -56,7 +56,11 @@ class Domain(Wire):
 
     def knows(self, prompt: str) -> bool:
         """Whether the prompt names something of the domain; plurals count."""
-        known = {form for word in self.words for form in (word, f"{word}s", f"{word}es")}
+        known = {
+            form
+            for word in self.words
+            for form in (word, f"{word}s", f"{word}es", f"{word.removesuffix('y')}ies")
+        }
         return not known.isdisjoint(re.findall(r"[^\W\d_]+", prompt.lower()))
 
 

@@ -3,7 +3,7 @@
 import json as json_
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,6 +13,10 @@ from unison_agent.cli import opening, show
 from unison_agent.cli.bars import Bars
 from unison_agent.cli.options import Debug, Json, Profile, Tools
 from unison_agent.cli.telling import stderr, stdout, told
+from unison_agent.errors import RequestError
+
+if TYPE_CHECKING:
+    from unison_agent.evaluation.planning_cases import Case
 
 _WIDE = 132  # where nobody watches there is no width to fit
 
@@ -51,12 +55,10 @@ def planning(
     """
     del debug
     from unison_agent.evaluation.planning import report
-    from unison_agent.evaluation.planning_cases import benchmark_files, read_cases
     from unison_agent.evaluation.planning_report import document, tables
     from unison_agent.evaluation.planning_run import run
 
-    chosen = files or benchmark_files()
-    cases = read_cases(chosen, limit=limit, seed=seed)
+    chosen, cases = _read(files, limit, seed)
     with Bars(stderr()) as bars:
         planner, recorder = opening.open_planner(profile, bars)
         found = report(run(planner.plan, cases, recorder=recorder, progress=bars))
@@ -137,10 +139,9 @@ def calibration(
     """Fit the planner's confidence on half of the requests, and test it on the other half."""
     del debug
     from unison_agent.evaluation import calibration as fitting
-    from unison_agent.evaluation.planning_cases import benchmark_files, read_cases
     from unison_agent.evaluation.planning_run import run
 
-    read = read_cases(files or benchmark_files(), limit=limit, seed=seed)
+    _, read = _read(files, limit, seed)
     with Bars(stderr()) as bars:
         planner, recorder = opening.open_planner(profile, bars)
         outcomes = run(planner.plan, read, recorder=recorder, progress=bars)
@@ -162,6 +163,20 @@ def calibration(
     )
     if out is not None:
         console.print(f"[bold green]saved[/] {escape(str(out))}")
+
+
+def _read(
+    files: list[Path] | None, limit: int | None, seed: int | None
+) -> "tuple[list[Path], list[Case]]":
+    """Return the files that are read, by default the benchmark, and the requests in them."""
+    from unison_agent.evaluation.planning_cases import benchmark_files, read_cases
+
+    chosen = files or benchmark_files()
+    cases = read_cases(chosen, limit=limit, seed=seed)
+    if not cases:
+        names = ", ".join(str(path) for path in chosen)
+        raise RequestError(f"There is no request in {names}.", hint="One stands on each line.")
+    return chosen, cases
 
 
 def _wide_console() -> Console:

@@ -40,6 +40,10 @@ def plan(
             "--out", "-o", help="Where the plans of --batch go; replaced when all is done."
         ),
     ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="A plan that is less sure is shown as a question."),
+    ] = None,
     json: Json = False,
     profile: Profile = "nano",
     also: Also = None,
@@ -53,8 +57,11 @@ def plan(
         msg = "Give either a request, or --batch IN.jsonl with --out OUT.jsonl."
         raise typer.BadParameter(msg)
     if batch is not None and out is not None:
-        if media or kinds or json or tool or also or use:
-            msg = "--batch names the media in its lines and takes no --media, --kinds, --tool, --also, --use or --json."
+        if media or kinds or json or tool or also or use or min_confidence is not None:
+            msg = (
+                "--batch names the media in its lines and takes no --media, --kinds, --tool, --also, --use,"
+                " --min-confidence or --json."
+            )
             raise typer.BadParameter(msg)
         plan_file(batch, out, profile)
         return
@@ -64,7 +71,9 @@ def plan(
     attached = MediaSet.of(media or []) if kinds is None else MediaSet.of_kinds(*_kinds(kinds))
     with Bars(stderr()) as bars:
         unison = opening.open_unison(profile, bars, tool or (), also or ())
-        planned = unison.plan(request_text(text or ""), attached, progress=bars)
+        planned = unison.plan(
+            request_text(text or ""), attached, min_confidence=min_confidence, progress=bars
+        )
     if json:
         typer.echo(planned.plan.model_dump_json(indent=2, exclude_none=True))
         return

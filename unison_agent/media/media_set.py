@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Self, cast
+from typing import Any, BinaryIO, Literal, Self, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -93,7 +93,15 @@ class MediaSet:
 
     @classmethod
     def of_kinds(cls, *kinds: Kind) -> Self:
-        """A set without files, to plan with."""
+        """A set without files, to plan with.
+
+        Raises:
+            RequestError: A kind is neither image nor video.
+        """
+        for kind in kinds:
+            if kind not in get_args(Kind):
+                msg = f"Media are of the kinds image and video, got {kind!r}."
+                raise RequestError(msg, hint='E.g. MediaSet.of_kinds("image", "video").')
         return cls(tuple(zip(_handles(kinds), kinds, strict=True)))
 
     @property

@@ -17,6 +17,8 @@ _SECOND = (
     r"(?:s\b|secs?\b|seconds?\b|sek\w*|second[ie]\b|segundos?\b|secondes?\b|秒|초|ثوان"
     r"|ثاني[ةه]|सेकंड|сек\w*)"
 )
+# "64 by 48" in other languages.
+_BY = "(?:mal|sur|por|per|на)"
 _A_SECOND = r"(?:per|an?|/|each|every|pro|je|par|por|al)"
 # A text that ends right before the number, a text that begins right after it, and what the number then is.
 _UNITS: tuple[tuple[str, str, frozenset[NumberField]], ...] = (
@@ -66,11 +68,11 @@ _NEIGHBOURS: dict[NumberField, tuple[str, str, str]] = {
     "width": (
         r"(?:width|wide|breite|largeur|ancho|larghezza)[\s:=#(-]{0,3}(?:of |is |von |de )?",
         "",
-        r"\s*(?:[x\u00d7*]|by\b)\s*\w|\s*-?\s*(?:px|pixels?)?\s*wide|\s*(?:px"
+        rf"\s*(?:[x\u00d7*]|by\b)\s*\w|\s{_BY}\s\d|\s*-?\s*(?:px|pixels?)?\s*wide|\s*(?:px"
         r"|pixels?)?\s*(?:in )?width",
     ),
     "height": (
-        r"\w\s*(?:[x\u00d7*]|by)\s*|(?:height|high|tall|h\u00f6he|hauteur|alto"
+        rf"\w\s*(?:[x\u00d7*]|by)\s*|\d\s{_BY}\s|(?:height|high|tall|h\u00f6he|hauteur|alto"
         r"|altezza)[\s:=#(-]{0,3}(?:of |is |von |de )?",
         "",
         r"\s*-?\s*(?:px|pixels?)?\s*(?:high|tall)|\s*(?:px|pixels?)?\s*(?:in )?height",

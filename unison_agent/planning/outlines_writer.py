@@ -36,7 +36,7 @@ class OutlinesPlanner:
         settings: Handed to the model at every call, e.g. ``{"temperature": 0}``.
 
     Raises:
-        RequestError: The model is an asynchronous one.
+        RequestError: The model is an asynchronous one, or none.
         ToolError: Two tools have the same name.
         MissingDependencyError: outlines is not installed.
     """
@@ -52,6 +52,9 @@ class OutlinesPlanner:
             from outlines.models import AsyncBlackBoxModel, SteerableModel
         except ImportError as error:
             raise MissingDependencyError(error.name or "outlines", extra="models") from error
+        if not callable(model):
+            msg = f"A planner is a model of outlines, got {type(model).__name__}."
+            raise RequestError(msg, hint='E.g. outlines.from_openai(openai.OpenAI(), "gpt-5").')
         if isinstance(model, get_args(AsyncBlackBoxModel)):
             msg = f"{type(model).__name__} is asynchronous; plans are made by a synchronous model."
             raise RequestError(msg, hint="Give outlines the client without Async in its name.")

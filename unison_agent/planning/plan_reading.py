@@ -153,7 +153,9 @@ class _Reading:
         fields = {k: v for k, v in document.items() if v is not None and k != THEN}
         if TOOL_KEY in fields:
             return self._custom_call(fields, stated)
-        words = "question" if str(fields.get("task")).endswith("_understanding") else "prompt"
+        if not isinstance(fields.get("task"), str):
+            self._refuse(f"a call must name its task, or {MISSING_KEY} a slot, got {shown(fields)}")
+        words = "question" if str(fields["task"]).endswith("_understanding") else "prompt"
         whole = self.request.text
         said = fields.get(words, whole)
         if isinstance(said, str) and said == " ".join(whole.split()):

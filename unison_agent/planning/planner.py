@@ -6,7 +6,7 @@ It knows the form of plans and nothing of models: whoever writes is handed in as
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, cast, get_args
 
 from pydantic import Field, ValidationError
 
@@ -16,7 +16,7 @@ from unison_agent.errors import PlanningError, RequestError, WeightsError
 from unison_agent.explain import reading_words
 from unison_agent.planning.grammar import request_grammar
 from unison_agent.planning.plan_reading import read_plan
-from unison_agent.tasks import Attachment, MissingInput, Plan, Request, Wire
+from unison_agent.tasks import Attachment, MediaKind, MissingInput, Plan, Request, Wire
 
 __all__ = [
     "MAX_NEW_TOKENS",
@@ -24,6 +24,7 @@ __all__ = [
     "Planner",
     "Writer",
     "ask_if_unsure",
+    "check_min_confidence",
     "check_words",
     "make_request",
     "prompt_text",
@@ -119,7 +120,7 @@ class Planner:
             raise _no_confidence()
         self._writer = writer
         self._calibration = calibration
-        self._min_confidence = _checked(min_confidence)
+        self._min_confidence = check_min_confidence(min_confidence)
         self._tools = check_names(tools)
 
     def plan(self, request: Request) -> Plan:
@@ -166,7 +167,7 @@ def ask_if_unsure(plan: Plan, min_confidence: float | None) -> Plan:
     Raises:
         RequestError: `min_confidence` is no share, or the plan has no confidence to hold it against.
     """
-    least = _checked(min_confidence)
+    least = check_min_confidence(min_confidence)
     if least is None:
         return plan
     if plan.confidence is None:
@@ -205,6 +206,10 @@ def make_request(text: str, attachments: Sequence[tuple[str, str]] = ()) -> Requ
         raise RequestError(
             msg, hint="Decode it as UTF-8, with errors='replace' if need be."
         ) from error
+    for handle, kind in attachments:
+        if kind not in get_args(MediaKind):
+            msg = f"The planner knows images and videos; {handle} is of kind {kind!r}."
+            raise RequestError(msg, hint="Attach images and videos only.")
     try:
         return Request(
             text=text,
@@ -217,7 +222,7 @@ def make_request(text: str, attachments: Sequence[tuple[str, str]] = ()) -> Requ
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         msg = f"The request cannot be planned: {place}: {first['msg']}, got {first['input']!r}."
-        raise RequestError(msg, hint="Attach images and videos only.") from error
+        raise RequestError(msg, hint="Handles are image_1, image_2, video_1 and so on.") from error
 
 
 def prompt_text(request: Request, tools: Sequence[CustomTool] = ()) -> str:
@@ -232,15 +237,6 @@ def prompt_text(request: Request, tools: Sequence[CustomTool] = ()) -> str:
     return head + text
 
 
-def _turn(request: Request, tools: tuple[CustomTool, ...]) -> Turn:
-    check_words(request.text)
-    return Turn(
-        prompt=prompt_text(request, tools),
-        grammar=request_grammar(request.text, request.attachments, tools),
-        copy_from=request.text,
-    )
-
-
 def check_words(text: str) -> None:
     """Check that a request says something.
 
@@ -251,15 +247,31 @@ def check_words(text: str) -> None:
         raise RequestError("The request has no words.", hint="Say what to make, change or answer.")
 
 
-def _checked(min_confidence: float | None) -> float | None:
-    if min_confidence is not None and not 0 <= min_confidence <= 1:
-        msg = f"min_confidence must be between 0 and 1, got {min_confidence!r}."
-        raise RequestError(msg, hint="Leave it out to take every plan.")
-    return min_confidence
+def check_min_confidence(least: float | None) -> float | None:
+    """Return the least confidence that a plan may have, None for any.
+
+    Raises:
+        RequestError: It is no share.
+    """
+    # Users are untyped; a truth value is no number either.
+    number = isinstance(cast("object", least), int | float) and not isinstance(least, bool)
+    if least is None or (number and 0 <= least <= 1):
+        return least
+    msg = f"min_confidence must be between 0 and 1, got {least!r}."
+    raise RequestError(msg, hint="Leave it out to take every plan.")
+
+
+def _turn(request: Request, tools: tuple[CustomTool, ...]) -> Turn:
+    check_words(request.text)
+    return Turn(
+        prompt=prompt_text(request, tools),
+        grammar=request_grammar(request.text, request.attachments, tools),
+        copy_from=request.text,
+    )
 
 
 def _no_confidence() -> RequestError:
     return RequestError(
         "min_confidence was given, but this planner does not say how sure it is: it has no calibration.",
-        hint="Fit one with: unison-agent evaluate calibration, or leave min_confidence out.",
+        hint="Leave min_confidence out; for a model of a profile, unison-agent evaluate calibration fits one.",
     )

@@ -6,6 +6,7 @@ Nothing is left out of an object: what is unstated is null, as strict function c
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import cast, get_args
 
@@ -38,6 +39,7 @@ from unison_agent.tasks import TASK_MODELS, MediaKind, Request, Task
 
 Schema = dict[str, object]
 _NULL: Schema = {"type": "null"}
+_FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL | re.IGNORECASE)
 _NUMBERS = frozenset(get_args(NumberField))
 _SPANS = frozenset(get_args(SpanField))
 
@@ -71,7 +73,12 @@ def request_schema(request: Request, tools: Sequence[CustomTool] = ()) -> Schema
 
 
 def written_form(answer: str) -> str:
-    """Return an answer by `request_schema` in the form that `read_plan` reads; any other text as it is."""
+    """Return an answer by `request_schema` in the form that `read_plan` reads; any other text as it is.
+
+    A model that was asked in words may set its JSON apart as code; the marks around it are left out.
+    """
+    fenced = _FENCED.fullmatch(answer)
+    answer = answer if fenced is None else fenced.group(1)
     try:
         document = cast("object", json.loads(answer))
     except (ValueError, RecursionError):
@@ -80,9 +87,8 @@ def written_form(answer: str) -> str:
         return answer
     given = cast("Mapping[str, object]", document)
     steps = given["steps"]
-    if steps is not None and not isinstance(
-        steps, list
-    ):  # a call in the written form has steps too
+    # A call in the written form has steps too.
+    if steps is not None and not isinstance(steps, list):
         return answer
     if not steps:
         slot = given.get(MISSING_KEY)

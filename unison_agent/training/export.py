@@ -105,9 +105,10 @@ def main() -> None:
     runs, nano = args.runs, args.nano
     if (runs / "vision" / "vision.safetensors").exists():
         shutil.copyfile(runs / "vision" / "vision.safetensors", nano / "vision.safetensors")
-    for name in ("planner", "answers"):
-        if (runs / name / "adapter.safetensors").exists():
-            export_adapter(runs / name, nano / name)
+    # The planner's trainer leaves its adapter in a folder of its own, beside the checkpoint.
+    for name, run in (("planner", runs / "planner" / "adapter"), ("answers", runs / "answers")):
+        if (run / "adapter.safetensors").exists():
+            export_adapter(run, nano / name)
     if (runs / "generator" / "last.pt").exists():
         export_generator(runs / "generator" / "last.pt", nano)
     files = [
