@@ -65,6 +65,8 @@ def compare(
         console.print(f"[bold]connector {switch}[/]")
         for line in show.result_lines(result):
             console.print(line)
+    if changes := made.results[0][1].adjustments:  # the same for all settings
+        console.print(show.adjustments_table(changes))
     if made.same and len(made.results) > 1:
         console.print("[yellow]The same pixels came out.[/]")
     for line in show.saved_lines(saved):
