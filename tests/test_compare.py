@@ -1,6 +1,7 @@
 """The connector on and off, side by side, on a small random pipeline under nano's tool spec."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import PIL.Image
@@ -8,16 +9,18 @@ import pytest
 from typer.testing import CliRunner
 
 from unison_agent import Result, Unison
+from unison_agent.agent import Planned
 from unison_agent.cli.app import app
 from unison_agent.compare import compare
 from unison_agent.connector import UNPROMPTED
 from unison_agent.errors import OutputError, RequestError
-from unison_agent.media import MediaSet
+from unison_agent.media import MediaSet, Video
 from unison_agent.packs import load_pack
 from unison_agent.pipelines import PipelineStore
 from unison_agent.planning.planner import Planner
 from unison_agent.remake import remake
 from unison_agent.router import AnswerTool, GenerationTool, Router
+from unison_agent.tasks import TASK_CALL, Plan, Request
 from unison_agent.testing import ScriptedUnderstanding, ScriptedWriter
 from unison_agent.testing_wan import save_tiny_weights
 
@@ -93,6 +96,41 @@ def test_one_picture_of_both_and_each_result_with_its_record(weights: Path, tmp_
     assert again.differences == ()
     with pytest.raises(OutputError, match="exists"):
         made.save(tmp_path / "sheet.png")
+
+
+def test_what_is_not_as_it_was_granted_is_kept_aside(weights: Path, tmp_path: Path) -> None:
+    made = compare(make(weights, MOVE), MOVED, [RED])
+    (_, on), _ = made.results
+    (step,) = on.steps
+    (artifact,) = step.artifacts
+    assert isinstance(artifact.medium, Video)
+    broken = replace(artifact, medium=replace(artifact.medium, fps=16.0))
+    faulty = replace(on, steps=(replace(step, artifacts=(broken,)),))
+    both = replace(made, results=(("on", faulty), made.results[1]))
+    with pytest.raises(OutputError, match=r"sheet-on\.mp4 is not what was granted: it lasts 0\.31"):
+        both.save(tmp_path / "sheet.png")
+    kept = ["sheet-off-rejected.mp4", "sheet-on-rejected.mp4", "sheet-rejected.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept
+
+
+def test_each_picture_of_several_steps_has_a_name(weights: Path, tmp_path: Path) -> None:
+    star = TASK_CALL.validate_python({**STAR, "prompt": "a red star"})
+    moon = TASK_CALL.validate_python({**STAR, "prompt": "a blue moon"})
+    plan = Plan(request=Request(text="a red star and a blue moon"), steps=(star, moon))
+    made = compare(make(weights, STAR), Planned(plan, MediaSet()), connector=("on",))
+    saved = made.save(tmp_path / "sheet.webp")
+    assert [path.name for path in saved] == ["sheet.webp", "sheet-on-1.png", "sheet-on-2.png"]
+    steps = [Result.load(path).artifacts[0].record.step for path in saved[1:]]
+    assert steps == [1, 2]
+
+
+@pytest.mark.parametrize("name", ["sheet.png", "sheet-on.png", "sheet-off-2.mp4"])
+def test_a_file_in_the_way_is_told_before_any_work(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    (tmp_path / "sheet-on-the-wall.png").touch()
+    done = CliRunner().invoke(app, ["compare", SAID, "--out", str(tmp_path / "sheet.png")])
+    assert done.exit_code == 1
+    assert f"{name} exists" in done.stderr
 
 
 def test_what_cannot_be_compared(weights: Path, tmp_path: Path) -> None:

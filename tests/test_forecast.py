@@ -70,6 +70,7 @@ def test_what_a_custom_tool_makes_is_not_known_before(unison: Unison) -> None:
     assert [step.granted is None for step in told.steps] == [True, True, False]
     assert told.seconds is None
     assert "crop: not known before it runs" in str(told)
+    assert "\n  width 512 -> 64: " in str(told)
 
 
 def test_what_would_be_refused_is_refused(unison: Unison) -> None:

@@ -1,6 +1,7 @@
 """Masks on photographs: what is salient, and what words name, by checkpoints of the real classes."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -209,6 +210,22 @@ def test_flat_scenes_need_no_networks() -> None:
     assert np.asarray(mask)[:8].all()
     assert not np.asarray(mask)[20:44, 20:44].any()
     assert maker.hashes == {}
+
+
+def test_a_clip_that_fades_in_from_black_is_read_as_the_photographs_it_shows(
+    detector: str, segmenter: str
+) -> None:
+    black = PIL.Image.new("RGB", CUP.size)
+    # Packs name repositories; folders stand in for them here.
+    maker = MaskMaker(PreprocessSpec.model_construct(grounding=detector, segment=segmenter))
+    with suppress(MissingInputError):  # what networks of random weights find does not matter
+        maker.find([black, CUP], "the cup", ScriptedUnderstanding)
+    assert set(maker.hashes) == set(Grounded.load(detector, segmenter).hashes)
+    without = MaskMaker(PreprocessSpec())
+    with pytest.raises(MissingInputError, match="on a photograph nothing here can tell it"):
+        without.find([black, CUP], "the cup", ScriptedUnderstanding)
+    with pytest.raises(MissingInputError, match="nothing stands out"):
+        without.find([black, black], "the cup", ScriptedUnderstanding)
 
 
 def test_a_photograph_that_nothing_here_can_read_asks_for_a_mask() -> None:

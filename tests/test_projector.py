@@ -21,7 +21,7 @@ from unison_agent.connector import (
     ProjMLP,
 )
 from unison_agent.conversation import CHAT_TEMPLATE_SHA256, READ_TEMPLATE_SHA256
-from unison_agent.errors import ConnectorMismatchError, PackError, WeightsError
+from unison_agent.errors import ConnectorMismatchError, PackError, RequestError, WeightsError
 from unison_agent.media import MediaSet
 from unison_agent.packs import load_pack, parse_pack
 from unison_agent.pipelines import LoadedPipeline, PipelineStore
@@ -30,8 +30,7 @@ from unison_agent.router import GenerationTool
 from unison_agent.specs import ConnectorSpec, ToolSpec
 from unison_agent.tasks import Generation, GrantedImage, TextToImage
 from unison_agent.testing import HIDDEN_SIZE, ScriptedUnderstanding
-from unison_agent.testing_wan import TEXT_DIM, tiny_pipeline, tiny_wan_vace
-from unison_agent.weights import write_sums
+from unison_agent.testing_wan import TEXT_DIM, save_tiny_pipeline, tiny_pipeline
 
 SMALL = ProjectorShape(hidden_size=12, text_dim=TEXT_DIM, inner=10)
 USED = Contract("a" * 64, 36, CHAT_TEMPLATE_SHA256, TEXT_DIM)
@@ -361,10 +360,7 @@ def test_appending_in_a_pack_needs_a_text_encoder():
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pipeline that reads prompts, and a projector of the scripted understanding model."""
     folder = tmp_path_factory.mktemp("weights")
-    pipeline = folder / "pipeline"
-    tiny_wan_vace(text_encoder=True).save_pretrained(pipeline)  # pyright: ignore[reportAttributeAccessIssue]
-    files = [path for path in pipeline.rglob("*") if path.is_file()]
-    write_sums(pipeline, [path.relative_to(pipeline).as_posix() for path in files])
+    save_tiny_pipeline(folder / "pipeline", text_encoder=True)
     model = ScriptedUnderstanding
     contract = Contract(model.fingerprint, model.layer, CHAT_TEMPLATE_SHA256, TEXT_DIM)
     shape = ProjectorShape(hidden_size=HIDDEN_SIZE, text_dim=TEXT_DIM, inner=6)
@@ -428,6 +424,19 @@ def test_without_the_file_the_text_encoder_reads_alone(weights: Path):
         tool(weights, model, spec(file="absent", required=True)).run(
             ASKED, GRANTED, MediaSet(), silent
         )
+
+
+def test_off_it_has_no_tokens_for_no_prompt(tmp_path: Path, weights: Path):
+    save_tiny_pipeline(tmp_path / "pipeline")
+    (tmp_path / "projector.pth").write_bytes((weights / "projector.pth").read_bytes())
+    alone = spec(mode="replace")
+    assert alone.pipeline is not None
+    alone = alone.model_copy(
+        update={"pipeline": alone.pipeline.model_copy(update={"text_encoder": False})}
+    )
+    made = tool(tmp_path, ScriptedUnderstanding(), alone).without_connector()
+    with pytest.raises(RequestError, match="draws nothing with its connector off"):
+        made.run(ASKED, GRANTED, MediaSet(), silent)
 
 
 def test_a_contract_is_written_as_json(tmp_path: Path):

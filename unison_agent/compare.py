@@ -1,8 +1,8 @@
 """One request with the connector on and off, side by side; it does not know what a connector does."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -10,10 +10,11 @@ import PIL.Image
 
 from unison_agent.agent import Planned, Unison
 from unison_agent.errors import OutputError, RequestError
-from unison_agent.media import MediaSet, MediaSource
+from unison_agent.media import Image, MediaSet, MediaSource
 from unison_agent.progress import Progress
-from unison_agent.result import Artifact, Result
-from unison_agent.result.saving import SUFFIXES, check_targets, encoded, write_whole
+from unison_agent.result import Result
+from unison_agent.result.checked_files import Encoded, write_checked
+from unison_agent.result.saving import SUFFIXES, check_targets, encoded
 from unison_agent.sheet import Cell, contact_sheet
 from unison_agent.tasks import Mode
 from unison_agent.wording import granted_words
@@ -69,21 +70,22 @@ class Comparison:
             The sheet's path, then the others.
 
         Raises:
-            OutputError: The suffix is another, or a file cannot be written.
+            OutputError: The suffix is another, or a file cannot be written; or one, read back, is not what was
+                granted. All are kept aside then, as ``sheet-on-rejected.mp4``.
         """
         target = check_sheet(path)
-        file = BytesIO()
-        options = {"lossless": True} if target.suffix.lower() == ".webp" else {}
-        self.sheet().save(file, target.suffix[1:].upper(), **options)
-        parts = [(target, file.getvalue())]
+        sheet = Image.from_pil(self.sheet())
+        data = sheet.png_bytes() if target.suffix.lower() == ".png" else sheet.webp_bytes()
+        files = [Encoded(target, data, sheet)]
         for switch, result in self.results:
-            for one in result.outputs:
+            for number, one in enumerate(result.outputs, start=1):
                 suffix = SUFFIXES[one.kind][0]
-                name = _beside(target, switch, one, len(result.outputs), suffix)
-                parts.append((name, encoded(one.medium, one.record, suffix)))
-        check_targets([name for name, _ in parts], overwrite=overwrite)
-        write_whole(parts, overwrite=overwrite)
-        return tuple(name for name, _ in parts)
+                which = number if len(result.outputs) > 1 else None
+                name = _beside(target, switch, which, suffix)
+                data = encoded(one.medium, one.record, suffix)
+                files.append(Encoded(name, data, one.medium, one.granted))
+        write_checked(files, overwrite=overwrite)
+        return tuple(file.path for file in files)
 
 
 def compare(
@@ -148,6 +150,26 @@ def check_sheet(path: str | Path) -> Path:
     return target
 
 
-def _beside(sheet: Path, switch: Switch, made: Artifact, count: int, suffix: str) -> Path:
-    number = "" if count == 1 else f"-{made.record.index}"
-    return sheet.with_name(f"{sheet.stem}-{switch}{number}{suffix}")
+def check_free(path: str | Path, *, overwrite: bool = False) -> None:
+    """Find out before any work whether a sheet and what is saved beside it can be written.
+
+    What will be made is not known yet, so that no picture and no clip of such a name may be there.
+
+    Raises:
+        OutputError: The sheet is no picture, the folder is missing or closed, or a file is there.
+    """
+    target = check_sheet(path)
+    settings, suffixes = (
+        "|".join(get_args(Switch)),
+        "|".join(one[0][1:] for one in SUFFIXES.values()),
+    )
+    beside = re.compile(rf"{re.escape(target.stem)}-({settings})(-[0-9]+)?\.({suffixes})")
+    there = sorted(target.parent.iterdir()) if target.parent.is_dir() else []
+    check_targets(
+        [target, *(one for one in there if beside.fullmatch(one.name))], overwrite=overwrite
+    )
+
+
+def _beside(sheet: Path, switch: Switch, number: int | None, suffix: str) -> Path:
+    which = "" if number is None else f"-{number}"
+    return sheet.with_name(f"{sheet.stem}-{switch}{which}{suffix}")

@@ -25,7 +25,7 @@ from unison_agent.tasks import (
     Wire,
     granted_json,
 )
-from unison_agent.wording import choice_words, granted_words
+from unison_agent.wording import adjustment_words, choice_words, granted_words
 
 FILE = "costs.json"
 
@@ -88,8 +88,10 @@ class StepForecast:
         if self.seconds is not None and self.peak_gib is not None:
             cost = f"about {self.seconds:.1f} s and {self.peak_gib:.1f} GiB"
             cost += f", as measured on {self.measured_on}"
+        changes = () if self.granted is None else self.granted.adjustments
+        changed = [f"{adjustment_words(change)}: {change.reason}" for change in changes]
         why = () if self.granted is None else choice_words(self.granted)
-        return "\n  ".join([f"{self.task}: {what}; {cost}", *why])
+        return "\n  ".join([f"{self.task}: {what}; {cost}", *changed, *why])
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Forecast:
         return max(known, default=0.0) if len(known) == len(self.steps) else None
 
     def __str__(self) -> str:
-        """Return a line a step, and why its tool was chosen where there was a choice."""
+        """Return a line a step, what it changes, and why its tool was chosen where there was a choice."""
         return "\n".join(map(str, self.steps))
 
     def to_json(self) -> str:

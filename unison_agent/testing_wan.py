@@ -118,6 +118,14 @@ def tiny_pipeline(
     return adopt(pipe, name="tiny", vae_spatial=4, vae_temporal=vae_temporal)
 
 
+def save_tiny_pipeline(folder: Path, *, text_encoder: bool = False) -> Path:
+    """Write `tiny_wan_vace` as nano's pipeline is written, with the sums of its files; return the folder."""
+    pipeline = saved(tiny_wan_vace(text_encoder=text_encoder), folder)
+    files = [path for path in pipeline.rglob("*") if path.is_file()]
+    write_sums(pipeline, [path.relative_to(pipeline).as_posix() for path in files])
+    return pipeline
+
+
 def save_tiny_weights(folder: Path) -> None:
     """Write ``pipeline/`` and ``connector.safetensors`` as nano has them, small and random.
 
@@ -126,9 +134,7 @@ def save_tiny_weights(folder: Path) -> None:
     """
     from unison_agent.connector import Connector, Contract, Resampler, Shape
 
-    pipeline = saved(tiny_wan_vace(), folder / "pipeline")
-    files = [path for path in pipeline.rglob("*") if path.is_file()]
-    write_sums(pipeline, [path.relative_to(pipeline).as_posix() for path in files])
+    save_tiny_pipeline(folder / "pipeline")
     model = ScriptedUnderstanding
     contract = Contract(model.fingerprint, model.layer, READ_TEMPLATE_SHA256, TEXT_DIM)
     module = Resampler(Shape(HIDDEN_SIZE, TEXT_DIM, num_queries=4, num_layers=1, num_heads=2))

@@ -12,7 +12,6 @@ from unison_agent.cli.bars import Bars
 from unison_agent.cli.options import Debug, Json, Media, Profile, Text
 from unison_agent.cli.telling import stderr, stdout, told
 from unison_agent.media import MediaSet
-from unison_agent.result.saving import check_targets
 from unison_agent.tasks import Mode
 
 if TYPE_CHECKING:
@@ -38,10 +37,10 @@ def compare(
 ) -> None:
     """Run a request with the connector on and off, same seed, and draw both in one picture."""
     del debug
-    from unison_agent.compare import check_sheet
+    from unison_agent.compare import check_free
     from unison_agent.compare import compare as compare_both
 
-    check_targets([check_sheet(out)], overwrite=overwrite)
+    check_free(out, overwrite=overwrite)
     wanted = [name.strip() for name in connector.split(",")]
     with Bars(stderr(), shown=not json) as bars:
         made = compare_both(
@@ -66,6 +65,8 @@ def compare(
         console.print(f"[bold]connector {switch}[/]")
         for line in show.result_lines(result):
             console.print(line)
+    if changes := made.results[0][1].adjustments:  # the same for all settings
+        console.print(show.adjustments_table(changes))
     if made.same and len(made.results) > 1:
         console.print("[yellow]The same pixels came out.[/]")
     for line in show.saved_lines(saved):

@@ -1,6 +1,6 @@
 """The mask of what an edit names, on flat scenes and on photographs; it does not know what the mask is for.
 
-Flat scenes are taken apart by their pixels. On photographs the background and the main thing are told by what is
+Flat scenes are taken apart by their pixels. On photographs, and where that finds nothing, the background and the main thing are told by what is
 salient, and other words by models that read them, where the tool pack names some.
 """
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unison_agent.errors import MissingInputError
 from unison_agent.preprocess.regions import Mask, flat_scene
 from unison_agent.preprocess.target import ClipMasks, Scorer, filled_in, find_masks, not_found
 from unison_agent.preprocess.target_words import names_ground, names_subject
@@ -60,8 +61,15 @@ class MaskMaker:
             WeightsError: The network's weights are missing or damaged.
         """
         spec = self._spec
-        if any(flat_scene(frame) is not None for frame in frames):
-            return find_masks(frames, target, scorer())
+        reads_words = spec.grounding is not None and spec.segment is not None
+        flat = [flat_scene(frame) is not None for frame in frames]
+        if any(flat):
+            try:
+                return find_masks(frames, target, scorer())
+            except MissingInputError:
+                # A clip may fade in from black, and a photograph may show a clear sky.
+                if all(flat) and not reads_words:
+                    raise
         with self._lock:
             ground = names_ground(target)
             if spec.salient is not None and (ground or names_subject(target)):

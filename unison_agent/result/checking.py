@@ -18,13 +18,13 @@ from unison_agent.tasks import Granted, GrantedImage, GrantedVideo
 _LOSSLESS = (".png", ".webp")
 
 
-def fault_of(data: bytes, medium: Medium, granted: Granted, suffix: str) -> str | None:
+def fault_of(data: bytes, medium: Medium, granted: Granted | None, suffix: str) -> str | None:
     """Return what is wrong with a file, in a few words; None where it holds what was granted.
 
     Args:
         data: The file.
         medium: What was encoded.
-        granted: Size, frames and speed; of a tool of the user's own, those of `medium` count.
+        granted: Size, frames and speed; of a tool of the user's own, and for None, those of `medium` count.
         suffix: Of the file, lower case. MP4 may be a pixel larger where a side is odd, GIF merges equal frames.
     """
     try:
@@ -34,7 +34,7 @@ def fault_of(data: bytes, medium: Medium, granted: Granted, suffix: str) -> str 
         return f"it cannot be read back: {error.message}"
 
 
-def _size_fault(read: Medium, medium: Medium, granted: Granted) -> str | None:
+def _size_fault(read: Medium, medium: Medium, granted: Granted | None) -> str | None:
     wanted: Medium | GrantedImage | GrantedVideo = medium
     if isinstance(granted, GrantedImage | GrantedVideo):
         wanted = granted
@@ -44,7 +44,9 @@ def _size_fault(read: Medium, medium: Medium, granted: Granted) -> str | None:
     return f"it is {read.width}x{read.height}, not {exact[0]}x{exact[1]}"
 
 
-def _content_fault(read: Medium, medium: Medium, granted: Granted, suffix: str) -> str | None:
+def _content_fault(
+    read: Medium, medium: Medium, granted: Granted | None, suffix: str
+) -> str | None:
     if isinstance(medium, Image):
         if not isinstance(read, Image):
             return "it is no picture"
@@ -67,7 +69,7 @@ def _content_fault(read: Medium, medium: Medium, granted: Granted, suffix: str) 
     return None
 
 
-def _time_fault(read: Video, medium: Video, granted: Granted, suffix: str) -> str | None:
+def _time_fault(read: Video, medium: Video, granted: Granted | None, suffix: str) -> str | None:
     wanted = granted if isinstance(granted, GrantedVideo) else medium
     count, seconds = wanted.num_frames, wanted.num_frames / wanted.fps
     if read.num_frames != count and (suffix != ".gif" or read.num_frames > count):

@@ -6,11 +6,10 @@ from itertools import chain
 from operator import add, attrgetter
 from pathlib import Path
 
-from unison_agent.errors import OutputError
 from unison_agent.media import Image, Kind, Medium, Video
 from unison_agent.replay import Record
 from unison_agent.result import saving
-from unison_agent.result.checking import fault_of
+from unison_agent.result.checked_files import Encoded, write_checked
 from unison_agent.result.signing import Signer
 from unison_agent.tasks import Call, Granted, granted_json
 
@@ -65,6 +64,11 @@ class Artifact:
     def sha256(self) -> str:
         """Of the pixels as they were made; of the file, when it was loaded from one."""
         return self.medium.sha256
+
+    @property
+    def granted(self) -> Granted:
+        """What it was to be."""
+        return self.record.granted[self.record.step - 1]
 
     def save(
         self, path: str | Path, *, overwrite: bool = False, sign: Signer | None = None
@@ -132,24 +136,12 @@ def save_artifacts(
     if sign is not None:
         whole = zip(data, artifacts, strict=True)
         data = [sign.signed(one, suffix, artifact.record) for one, artifact in whole]
-    files = list(zip(targets, data, strict=True))
-    for artifact, (target, one) in zip(artifacts, files, strict=True):
-        granted = artifact.record.granted[artifact.record.step - 1]
-        fault = fault_of(one, artifact.medium, granted, suffix)
-        if fault is not None:
-            raise _set_aside(files, target, fault)
-    saving.write_whole(files, overwrite=overwrite)
+    files = [
+        Encoded(target, one, artifact.medium, artifact.granted)
+        for target, one, artifact in zip(targets, data, artifacts, strict=True)
+    ]
+    write_checked(files, overwrite=overwrite)
     return targets
-
-
-def _set_aside(files: Sequence[tuple[Path, bytes]], wrong: Path, fault: str) -> OutputError:
-    """Write files under names of their own, so that the work is not lost; return the error that says so."""
-    moved = saving.aside([target for target, _ in files])
-    data = (one for _, one in files)
-    saving.write_whole(list(zip(moved, data, strict=True)), overwrite=False)
-    names = ", ".join(str(path) for path in moved)
-    msg = f"{wrong.name} is not what was granted: {fault}. It was not written; what was made is kept aside: {names}."
-    return OutputError(msg, hint="Look at it, then save under another suffix or run it again.")
 
 
 def step_json(step: StepResult) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What a tool's connector makes of a call, for pipelines that read their prompt themselves too; it runs no pipeline."""
+"""What a tool's connector makes of a call; it runs no pipeline."""
 
 from collections.abc import Mapping
 from copy import copy
@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Self, cast
 
 from unison_agent.adapters.video import NO_CONNECTOR
 from unison_agent.conversation import CHAT_TEMPLATE_SHA256, READ_TEMPLATE_SHA256
+from unison_agent.errors import RequestError
 from unison_agent.media import MediaSet
 from unison_agent.progress import Progress, ProgressEvent
-from unison_agent.router.connectors import check_stated, load_connector
+from unison_agent.router.connectors import LoadedConnector, check_stated, load_connector
 from unison_agent.router.lazy import Lazy
 from unison_agent.router.roles import seen_media
-from unison_agent.router.tools import Provider
+from unison_agent.router.tools import Provider, lora_hash
 from unison_agent.specs import ToolSpec
 from unison_agent.tasks import Generation, TaskCall
 
 if TYPE_CHECKING:
     from unison_agent.connector import Conditioning
+    from unison_agent.pipelines import LoadedPipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,34 +56,56 @@ class Conditioner:
         self._on = True
 
     def off(self) -> Self:
-        """Return one that reads nothing, and says so."""
+        """Return one that reads nothing, and says so; see `read`."""
         twin = copy(self)
         twin._on = False
         return twin
 
-    def read(self, call: Generation, media: MediaSet, progress: Progress) -> Read:
+    def read(
+        self,
+        call: Generation,
+        media: MediaSet,
+        progress: Progress,
+        pipeline: "LoadedPipeline | None" = None,
+    ) -> Read:
         """Return the tokens for a call, None where there is no connector or it is off.
 
+        Args:
+            call: Whose prompt is read.
+            media: What it is about.
+            progress: Told of loading and reading.
+            pipeline: What draws, where that is known before it is loaded; others have a text encoder, and find out
+                by themselves whether the tokens are of their width. With the connector off, one without a text
+                encoder is given the tokens for no prompt.
+
         Raises:
-            ConnectorMismatchError: The connector was trained for another understanding model, layer or template.
+            ConnectorMismatchError: The connector was trained for another understanding model, layer or template, or
+                its tokens are not as wide as those of the pipeline.
+            RequestError: It is off, nothing else reads the prompt, and it has no tokens for no prompt.
             WeightsError: It is missing or damaged.
         """
         spec = self._spec.connector
+        off = Read(notes=(NO_CONNECTOR,))
         if spec is None:
             return Read()
-        loaded = self._connector(progress) if self._on else None
+        if not self._on and (pipeline is None or pipeline.has_text_encoder):
+            return off
+        loaded = self._connector(progress)
         if loaded is None:
-            return Read(notes=(NO_CONNECTOR,))
+            return off
+        if not self._on:
+            return self._unprompted(loaded)
         from unison_agent.connector import Connector, Contract
 
         connector, digest, source = loaded
         model = self._understanding(progress)
-        own, width = isinstance(connector, Connector), connector.module.shape.text_dim
+        own = isinstance(connector, Connector)
+        width = connector.module.shape.text_dim if pipeline is None else pipeline.text_dim
         template = READ_TEMPLATE_SHA256 if own else CHAT_TEMPLATE_SHA256
         check_stated(spec, layer=model.layer, template_sha256=template)
-        # Whether the pipeline reads tokens of that width is known when it is loaded.
         connector.check(Contract(model.fingerprint, model.layer, template, width))
         progress(ProgressEvent("encode", 0, 1))
+        # Where tokens are appended, the text encoder alone reads what to keep away from.
         negative = call.negative_prompt if spec.mode == "replace" else None
         if own:
             prompt = model.read(call.prompt, seen_media(cast("TaskCall", call), media))
@@ -91,11 +115,20 @@ class Conditioner:
             against = None if negative is None else model.read_chat(negative)
         made = connector.condition(prompt, against)
         progress(ProgressEvent("encode", 1, 1))
-        used = {"connector": digest, "understanding": model.fingerprint}
-        lora = None if own else model.lora_hashes.get("planner")  # its states are read with it on
+        lora = {} if own else lora_hash(model, "planner")  # the paper's states are read with it on
         return Read(
-            replace(made, mode=spec.mode),
+            replace(made, mode=spec.mode, max_sequence_length=spec.max_sequence_length),
             made.notes,
-            used if lora is None else {**used, "lora/planner": lora},
+            {"connector": digest, "understanding": model.fingerprint, **lora},
             {"connector": source, "understanding": model.source},
         )
+
+    def _unprompted(self, loaded: LoadedConnector) -> Read:
+        from unison_agent.connector import Connector
+
+        if not isinstance(loaded.connector, Connector):
+            msg = f"{self._spec.name} draws nothing with its connector off: its pipeline has no text encoder."
+            raise RequestError(msg, hint="Set text_encoder = true in the tool pack's pipeline.")
+        made = loaded.connector.unprompted()
+        used, sources = {"connector": loaded.sha256}, {"connector": loaded.source}
+        return Read(made, made.notes, used, sources)
