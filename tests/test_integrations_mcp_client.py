@@ -175,7 +175,10 @@ def test_a_request_is_routed_to_the_server_and_its_picture_goes_on(jobs: ServerT
 
 
 def test_a_server_joins_an_agent_that_is_there() -> None:
-    own = custom_tool(Weather, lambda wanted: f"sunny in {wanted.city}", output="text")
+    def sunny(wanted: Weather) -> str:
+        return f"sunny in {wanted.city}"
+
+    own = custom_tool(Weather, sunny)
     turn = {"tool": "invert_colors", "arguments": {"picture": "step_1"}}
     plan = {"tool": "odd_jobs_text_to_image", "arguments": {"prompt": "a leaf"}, "then": turn}
     before = Unison(Planner(ScriptedWriter(plan), tools=[own]), Router([], custom=[own]))
