@@ -90,9 +90,10 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def notebooks(session: nox.Session) -> None:
-    """Execute the notebooks."""
+    """Execute the notebooks; with `-- --overwrite` what they show is kept, see docs/tidy_notebooks.py."""
     install(session, "-e", ".[models]", groups=("test", "notebooks"))
-    session.run("pytest", "--nbmake", "notebooks", "--override-ini=filterwarnings=")
+    pytest = ("pytest", "--nbmake", "notebooks", "--override-ini=filterwarnings=")
+    session.run(*pytest, *session.posargs)
 
 
 @nox.session

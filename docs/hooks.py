@@ -41,6 +41,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Point links at the site's copies, and write the commands."""
     del config, files
+    if page.file.src_uri.startswith("notebooks/"):
+        return markdown
     if page.file.src_uri.startswith(("unison_agent/", "data/", "CHANGELOG")):
         return markdown.replace("](../../docs/", "](../../")
     if _COMMANDS in markdown:

@@ -121,6 +121,7 @@ def test_a_call_reads_standard_input_and_tells_json(command: Commands) -> None:
     assert report["ok"] is True
     assert report["adjustments"][0]["granted"] == 50
     assert report["artifacts"][0]["handle"].startswith("image-")
+    assert report["saved"] == ["text-to-image.png"]
     assert "saved text-to-image.png" in done.stderr
 
 

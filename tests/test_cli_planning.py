@@ -29,7 +29,9 @@ class Scripted:
         self.plan = plan
 
 
-def invoke(monkeypatch: pytest.MonkeyPatch, plan: Planning, *arguments: str) -> Result:
+def invoke(
+    monkeypatch: pytest.MonkeyPatch, plan: Planning, *arguments: str, typed: str | None = None
+) -> Result:
     def opened(
         profile: str, progress: Progress, tools: Sequence[CustomTool] = ()
     ) -> tuple[Scripted, None]:
@@ -37,7 +39,7 @@ def invoke(monkeypatch: pytest.MonkeyPatch, plan: Planning, *arguments: str) -> 
         return Scripted(plan), None
 
     monkeypatch.setattr("unison_agent.cli.opening.open_planner", opened)
-    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "140"})
+    return CliRunner().invoke(app, list(arguments), input=typed, env={"COLUMNS": "140"})
 
 
 def test_evaluate_tools_takes_tools_of_one_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,6 +104,18 @@ def test_a_line_that_fails_is_told_by_the_exit_code(
     assert first["id"] == 1
     assert "no words" in first["error"]
     assert second["task"] == "text_to_image"
+
+
+def test_a_batch_from_standard_input_tells_its_outcome_as_json(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    typed = '{"id": 1, "request": " "}\n{"id": 2, "request": "a star"}\n'
+    target = tmp_path / "out.jsonl"
+    arguments = ("plan", "--batch", "-", "--out", str(target), "--json")
+    done = invoke(monkeypatch, draws, *arguments, typed=typed)
+    assert done.exit_code == 1
+    assert json.loads(done.stdout) == {"saved": str(target), "lines": 2, "failed": 1}
+    assert len(target.read_text(encoding="utf-8").splitlines()) == 2
 
 
 def test_the_requests_are_never_written_over(

@@ -206,7 +206,26 @@ def test_json_is_all_that_is_on_stdout(command: Commands) -> None:
     done = command(IMAGE, "run", "a star", "--out", "a.png", "--json")
     document = json.loads(done.stdout)
     assert document["steps"][0]["granted"]["width"] == 64
+    assert document["saved"] == ["a.png"]
     assert "a.png" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("run", "Turn it green"), "missing_input", "something is missing"),
+        (("run", "a star", "--out", "a.jpg"), "failed", "JPEG changes"),
+        (("plan", "a star", "--media", str(Path(__file__))), "media", "text"),
+    ],
+)
+def test_with_json_an_error_is_json_too(
+    command: Commands, arguments: tuple[str, ...], code: str, words: str
+) -> None:
+    done = command({"needs_input": "source"}, *arguments, "--json")
+    error = json.loads(done.stdout)["error"]
+    assert (done.exit_code, error["code"]) == (1, code)
+    assert words in error["message"]
+    assert error["message"] in done.stderr.replace("\n", " ")
 
 
 def test_media_are_attached_in_order(command: Commands, tmp_path: Path) -> None:

@@ -683,3 +683,20 @@ def test_fields_are_frozen_and_schemas_are_objects() -> None:
     assert CROP.schema["type"] == "object"
     with pytest.raises(AttributeError):
         CROP.name = "other"  # pyright: ignore[reportAttributeAccessIssue]
+
+
+# --- tools for an agent that is there ------------------------------------------------------------------
+
+
+def test_an_agent_is_given_more_tools_before_its_model_is_loaded() -> None:
+    plain = Unison.from_pretrained("nano")
+    helped = plain.with_tools([CROP])
+    assert [tool["name"] for tool in helped.tools(format="mcp")][-1] == "crop"
+    assert plain.custom_tools() == ()
+    with pytest.raises(ToolError, match="Two tools are named crop"):
+        helped.with_tools([CROP])
+
+
+def test_a_planner_that_writes_signal_tokens_is_given_no_tools() -> None:
+    with pytest.raises(ToolError, match="signal tokens cannot call 'crop'"):
+        Unison.from_pretrained("wan-vace").with_tools([CROP])

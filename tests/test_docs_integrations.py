@@ -95,6 +95,8 @@ def test_the_programs_run(
     assert isinstance(made["llama_index"], FunctionAgent)
     assert len(cast("list[object]", made["llama_index"].tools)) == 12
     assert made["mcp_client"] is unison
+    joined = cast("Unison", names["agent"])
+    assert "odd_jobs_text_to_image" in [tool.name for tool in joined.custom_tools()]
     assert "odd_jobs_text_to_image" in lent
     assert ("openai_agents" in made) == (find_spec("agents") is not None)
 

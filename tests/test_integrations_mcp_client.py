@@ -1,10 +1,11 @@
 """The tools of a server that knows nothing of us, as our own: in process, as a process, and over HTTP on loopback."""
 
+import gc
 import logging
 import sys
 import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,27 @@ from echoing import echo_agent
 from foreign_server import foreign_server
 from loopback import serving
 from mcp import StdioServerParameters
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
 from unison_agent.agent import Unison
 from unison_agent.custom.fields import ChoiceField, HandleField, NumberField
 from unison_agent.custom.foreign import closable
+from unison_agent.custom.tool import custom_tool
 from unison_agent.errors import GenerationError, ToolError
-from unison_agent.integrations.mcp import UnisonServer
+from unison_agent.integrations.mcp import UnisonServer, register
 from unison_agent.integrations.mcp_client import ServerTools
 from unison_agent.media import Image, MediaSet, Medium
 from unison_agent.planning.planner import Planner
 from unison_agent.router import Router
-from unison_agent.tasks import CustomCall
+from unison_agent.tasks import CustomCall, Plan, Request
 from unison_agent.testing import ScriptedWriter
+
+
+class Weather(BaseModel):
+    """Tell the weather of a city."""
+
+    city: str
+
 
 PICTURES: Mapping[str, Any] = {"text_to_image": "image", "Invert-Colors": "image"}
 RED = PIL.Image.new("RGB", (8, 8), (255, 0, 0))
@@ -163,6 +172,43 @@ def test_a_request_is_routed_to_the_server_and_its_picture_goes_on(jobs: ServerT
     drawn, turned = (step.artifacts[0] for step in result.steps)
     assert pixel(drawn.medium) == (0, 200, 0)
     assert pixel(turned.medium) == (255, 55, 255)
+
+
+def test_a_server_joins_an_agent_that_is_there() -> None:
+    def sunny(wanted: Weather) -> str:
+        return f"sunny in {wanted.city}"
+
+    own = custom_tool(Weather, sunny)
+    turn = {"tool": "invert_colors", "arguments": {"picture": "step_1"}}
+    plan = {"tool": "odd_jobs_text_to_image", "arguments": {"prompt": "a leaf"}, "then": turn}
+    before = Unison(Planner(ScriptedWriter(plan), tools=[own]), Router([], custom=[own]))
+    connected = threads()
+    after = register(before, foreign_server(), outputs=PICTURES)
+    names = [tool.name for tool in after.custom_tools()]
+    assert names[0] == "weather"  # the agent's own keeps its name
+    assert {"odd_jobs_weather", "invert_colors"} <= set(names)
+    assert [tool["name"] for tool in before.tools(format="mcp")] == ["weather"]
+    result = after.run("Draw a leaf on the server and turn the colours of the picture around")
+    assert pixel(result.steps[-1].artifacts[0].medium) == (255, 55, 255)
+    assert after.call("weather", {"city": "Wien"}).text == "sunny in Wien"
+    assert after.artifacts is before.artifacts
+    del after, result
+    gc.collect()
+    assert threads() == connected  # the connection ends with the agent
+
+
+def test_a_server_joins_no_planner_that_takes_no_tools() -> None:
+    class Mute:
+        def plan(self, request: Request) -> Plan:
+            raise NotImplementedError
+
+        def plan_batch(self, requests: Sequence[Request]) -> list[Plan]:
+            raise NotImplementedError
+
+    connected = threads()
+    with pytest.raises(ToolError, match="Mute cannot be given tools"):
+        register(Unison(Mute(), Router([])), foreign_server(), outputs=PICTURES)
+    assert threads() == connected
 
 
 def test_what_the_server_refuses_is_told(jobs: ServerTools) -> None:

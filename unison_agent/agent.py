@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Self, get_args
 
 from unison_agent.artifacts import ArtifactStore
 from unison_agent.custom.tool import CustomTool
-from unison_agent.errors import RequestError
+from unison_agent.errors import RequestError, ToolError
 from unison_agent.forecast import Forecast, forecast
 from unison_agent.functions import FunctionCalling
 from unison_agent.media import MediaSet, MediaSource
 from unison_agent.open_packs import open_packs
 from unison_agent.opening import LazyPlanner, open_planner
 from unison_agent.pipelines.budget import LoadedModels, MemoryBudget
-from unison_agent.plan_calls import PlanCalls, Plans
+from unison_agent.plan_calls import PlanCalls, Plans, TakesTools
 from unison_agent.planned import Planned
 from unison_agent.progress import Progress, silent
 from unison_agent.result import Result
@@ -109,8 +109,31 @@ class Unison(PlanCalls, FunctionCalling):
             own = OutlinesPlanner(planner, tools)
             return cls(own, router, progress=progress, memory=memory)
         planning = open_planner(opened.pack.understanding, opened.understanding, tools)
-        planner_ = LazyPlanner(planning)
+        planner_ = LazyPlanner(planning, opened.pack.understanding)
         return cls(planner_, router, load=planning, progress=progress, memory=memory)
+
+    def with_tools(self, tools: Sequence[CustomTool]) -> "Unison":
+        """Return an agent with more tools of your own; models, pipelines and artifacts are shared with this one.
+
+        A model that was told how to plan when it was loaded reads of them in the request alone.
+
+        Raises:
+            ToolError: Two of all tools have the same name, or the planner can call none.
+        """
+        router, planner = self._router.with_tools(tools), self._planner
+        if not isinstance(planner, TakesTools):
+            msg = f"{type(planner).__name__} cannot be given tools: it has no with_tools."
+            raise ToolError(
+                msg, hint="Give them to the planner and to the router where you make them."
+            )
+        return Unison(
+            planner.with_tools(tools),
+            router,
+            load=self._load,
+            progress=self._progress,
+            artifacts=self.artifacts,
+            memory=self._memory,
+        )
 
     @property
     def profile(self) -> str:

@@ -119,17 +119,26 @@ def open_planner(
         ToolError: Two custom tools have the same name, or the planner knows none.
     """
     calibration, tools = load_calibration(spec), check_names(tools)
-    if spec.planner == "signal" and tools:
-        msg = f"The paper's signal tokens cannot call {tools[0].name!r}, nor any other custom tool."
-        raise ToolError(
-            msg, hint='Set planner = "json" in the tool pack and leave planner_lora out.'
-        )
+    _check_callable(spec, tools)
 
     def load(progress: Progress) -> Planner | SignalPlanner:
         model = understanding(progress)
         return planner_of(spec, model, model, calibration, tools)
 
     return Lazy(load)
+
+
+def _check_callable(spec: "UnderstandingSpec", tools: Sequence[CustomTool]) -> None:
+    """Check that a profile's planner can call custom tools, if there are any.
+
+    Raises:
+        ToolError: It knows none.
+    """
+    if spec.planner == "signal" and tools:
+        msg = f"The paper's signal tokens cannot call {tools[0].name!r}, nor any other custom tool."
+        raise ToolError(
+            msg, hint='Set planner = "json" in the tool pack and leave planner_lora out.'
+        )
 
 
 def planner_of(
@@ -161,10 +170,26 @@ class LazyPlanner:
 
     Args:
         planner: Makes it.
+        spec: Says which it is.
     """
 
-    def __init__(self, planner: "Lazy[Planner | SignalPlanner]") -> None:
+    def __init__(self, planner: "Lazy[Planner | SignalPlanner]", spec: "UnderstandingSpec") -> None:
         self._planner = planner
+        self._spec = spec
+
+    def with_tools(self, tools: Sequence[CustomTool]) -> "LazyPlanner":
+        """Return a planner that can plan more custom tools, with the same model.
+
+        Raises:
+            ToolError: The planner knows none. At the first plan: two of all have the same name.
+        """
+        _check_callable(self._spec, tools)
+
+        def load(progress: Progress) -> Planner | SignalPlanner:
+            planner = self._planner(progress)
+            return planner.with_tools(tools) if isinstance(planner, Planner) else planner
+
+        return LazyPlanner(Lazy(load), self._spec)
 
     def plan(self, request: Request) -> Plan:
         """Return the plan that the request means."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from unison_agent.custom.tool import CustomTool
 from unison_agent.errors import RequestError
 from unison_agent.media import MediaSet, MediaSource
 from unison_agent.planned import Planned
@@ -23,6 +24,15 @@ class Plans(Protocol):
 
     def plan_batch(self, requests: Sequence[Request]) -> list[Plan]:
         """Return the plans of several requests, in order."""
+        ...
+
+
+@runtime_checkable
+class TakesTools(Plans, Protocol):
+    """A planner that custom tools can be added to."""
+
+    def with_tools(self, tools: Sequence[CustomTool]) -> Plans:
+        """Return a planner that can plan them too."""
         ...
 
 

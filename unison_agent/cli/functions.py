@@ -68,7 +68,7 @@ def tell(done: CallResult, out: Path | None, *, overwrite: bool, json: bool, qui
     saved = files.save(done.result, out, overwrite=overwrite)
     console = stderr() if json else stdout()
     if json:
-        typer.echo(done.to_json())
+        typer.echo(show.with_saved(done.to_json(), saved))
     elif quiet:
         typer.echo("\n".join(map(str, saved)) if saved else done.text or "")
         return

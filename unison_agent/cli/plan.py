@@ -9,9 +9,17 @@ from unison_agent.cli import opening, show
 from unison_agent.cli.asking import request_text
 from unison_agent.cli.bars import Bars
 from unison_agent.cli.options import Also, Debug, Json, Media, Profile, Tools, Use
-from unison_agent.cli.planning_files import plan_file
+from unison_agent.cli.planning_files import STDIN, plan_file
 from unison_agent.cli.telling import stderr, stdout, told
 from unison_agent.media import Kind, MediaSet
+
+
+def _file_or_stdin(path: Path | None) -> Path | None:
+    """Return a path that is there to be read; typer's own check knows no ``-``."""
+    if path is not None and path != STDIN and not path.is_file():
+        msg = f"there is no file {path}."
+        raise typer.BadParameter(msg)
+    return path
 
 
 @told
@@ -29,9 +37,8 @@ def plan(
     batch: Annotated[
         Path | None,
         typer.Option(
-            help='Instead of a request: JSON lines {"id", "request", "media": [kinds]}.',
-            exists=True,
-            dir_okay=False,
+            help='Instead of a request: JSON lines {"id", "request", "media": [kinds]}; - reads them from stdin.',
+            callback=_file_or_stdin,
         ),
     ] = None,
     out: Annotated[
@@ -57,13 +64,13 @@ def plan(
         msg = "Give either a request, or --batch IN.jsonl with --out OUT.jsonl."
         raise typer.BadParameter(msg)
     if batch is not None and out is not None:
-        if media or kinds or json or tool or also or use or min_confidence is not None:
+        if media or kinds or tool or also or use or min_confidence is not None:
             msg = (
-                "--batch names the media in its lines and takes no --media, --kinds, --tool, --also, --use,"
-                " --min-confidence or --json."
+                "--batch names the media in its lines and takes no --media, --kinds, --tool, --also, --use"
+                " or --min-confidence."
             )
             raise typer.BadParameter(msg)
-        plan_file(batch, out, profile)
+        plan_file(batch, out, profile, json=json)
         return
     if media and kinds:
         msg = "--media and --kinds exclude each other."

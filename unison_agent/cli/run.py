@@ -97,7 +97,7 @@ def run(
     saved = files.save(result, out, overwrite=overwrite, words=not no_text, sign=signer)
     saved += files.save_previews(result, saved, overwrite=overwrite)
     if json:
-        typer.echo(result.to_json())
+        typer.echo(show.with_saved(result.to_json(), saved))
     elif quiet:
         typer.echo("\n".join(map(str, saved)) if saved else result.text or "")
     elif result.text is not None and not voice.spoken:

@@ -1,5 +1,6 @@
 """Plans, grants, tools and results as text and tables; it does not know how they came about."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -204,6 +205,12 @@ def outcome_lines(outcome: "Outcome") -> list[str]:
 def saved_lines(files: Iterable[Path]) -> list[str]:
     """Return one line a file (rich markup)."""
     return [f"[bold green]saved[/] {_path(path)}" for path in files]
+
+
+def with_saved(document: str, files: Iterable[Path]) -> str:
+    """Return a JSON object with the files that were saved."""
+    content = {**json.loads(document), "saved": [str(path) for path in files]}
+    return json.dumps(content, indent=2, ensure_ascii=False)
 
 
 def _path(path: Path) -> str:

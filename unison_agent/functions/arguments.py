@@ -60,7 +60,7 @@ def parse_arguments(arguments: str | Mapping[str, object] | None) -> Arguments:
             raise ToolCallError(msg, got=shown(arguments), allowed="one JSON object") from error
     if arguments is None:
         return {}
-    if not isinstance(arguments, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - others write it
+    if not isinstance(arguments, dict | Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - others write it
         msg = f"The arguments are {type(arguments).__name__}; expected an object."
         raise ToolCallError(msg, got=shown(arguments), allowed="one JSON object")
     return dict(arguments)
@@ -78,7 +78,8 @@ def tidy(function: Function, arguments: Arguments) -> Arguments:
 def _tidy(name: str, schema: JsonSchema, value: object, at: str) -> object:
     if isinstance(value, _SCALARS):
         return value
-    several, fields = _items(value), _fields(value)
+    several = _items(value)
+    fields = None if several is not None else _fields(value)
     if several is not None and "items" in schema:
         inner = cast("JsonSchema", schema["items"])
         return [_tidy(name, inner, one, f"{at}[{i}]") for i, one in enumerate(several)]
@@ -270,7 +271,8 @@ def _near(name: str, known: Iterable[str]) -> tuple[str, ...]:
 
 
 def _fields(value: object) -> Mapping[str, object] | None:
-    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else None
+    # A dict is told at once; Mapping alone takes long to ask.
+    return cast("Mapping[str, object]", value) if isinstance(value, dict | Mapping) else None
 
 
 def _items(value: object) -> Sequence[object] | None:

@@ -60,6 +60,7 @@ class Function:
         schema: JSON Schema of its arguments. Do not change it in place.
         task: The task it stands for; None for the whole agent and for custom tools.
         takes_media: Whether any of its arguments stands for a picture or a clip.
+        takes_lists: Whether any of its arguments is a list, or holds one.
     """
 
     name: str
@@ -67,9 +68,11 @@ class Function:
     schema: JsonSchema
     task: Task | None = None
     takes_media: bool = field(init=False, repr=False)
+    takes_lists: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "takes_media", _takes_media(self.schema))
+        object.__setattr__(self, "takes_media", _holds(self.schema, "x-media"))
+        object.__setattr__(self, "takes_lists", _holds(self.schema, "items"))
 
     @property
     def arguments(self) -> Mapping[str, JsonSchema]:
@@ -82,13 +85,14 @@ class Function:
         return cast("Sequence[str]", self.schema["required"])
 
 
-def _takes_media(schema: JsonSchema) -> bool:
-    if "x-media" in schema:
+def _holds(schema: JsonSchema, key: str) -> bool:
+    """Return whether a schema, or one of what it holds, has a key."""
+    if key in schema:
         return True
     inner = [*cast("Mapping[str, JsonSchema]", schema.get("properties") or {}).values()]
     if "items" in schema:
         inner.append(cast("JsonSchema", schema["items"]))
-    return any(map(_takes_media, inner))
+    return any(_holds(one, key) for one in inner)
 
 
 def functions(

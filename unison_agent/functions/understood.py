@@ -63,7 +63,8 @@ def understood(
         MediaError: A medium cannot be used.
     """
     arguments = tidy(function, arguments)
-    check_counts(function.name, function.schema, arguments)
+    if function.takes_lists:
+        check_counts(function.name, function.schema, arguments)
     if function.takes_media:
         stand_in = with_media(function.schema, arguments, _stand_in)
         _check(function, cast("Arguments", stand_in), custom)

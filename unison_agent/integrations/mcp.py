@@ -22,6 +22,7 @@ from unison_agent.functions.incoming import NOTHING_FROM_OUTSIDE
 from unison_agent.functions.replies import in_words, pictures
 from unison_agent.functions.results import refused
 from unison_agent.integrations.mcp_opening import Opening
+from unison_agent.integrations.mcp_register import register as register
 from unison_agent.integrations.offering import input_schema
 from unison_agent.integrations.stopping import run_stoppable
 from unison_agent.media import Image

@@ -77,7 +77,7 @@ class MediaSet:
         """
         if isinstance(sources, MediaSet):
             return sources
-        if isinstance(sources, tuple) and not sources:
+        if isinstance(sources, tuple | list) and not sources:
             return cls()
         lone = cast("object", sources)
         single = isinstance(lone, (str, bytes, bytearray, PIL.Image.Image, np.ndarray)) or hasattr(

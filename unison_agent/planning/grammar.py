@@ -76,7 +76,6 @@ _NEEDS: dict[Task, MediaKind] = {
 }
 
 
-@lru_cache(maxsize=256)
 def request_grammar(
     text: str, attachments: tuple[Attachment, ...], tools: tuple[CustomTool, ...] = ()
 ) -> str:
@@ -87,6 +86,16 @@ def request_grammar(
         attachments: Handles and kinds, in order.
         tools: What can be called besides the tasks.
     """
+    # A cache would keep the tools after their agent, and with them what they hold: a connection, a model.
+    return _grammar(text, attachments, tools) if tools else _cached(text, attachments)
+
+
+@lru_cache(maxsize=256)
+def _cached(text: str, attachments: tuple[Attachment, ...]) -> str:
+    return _grammar(text, attachments, ())
+
+
+def _grammar(text: str, attachments: tuple[Attachment, ...], tools: tuple[CustomTool, ...]) -> str:
     stated = read_stated(text)
     roles = _Roles(attachments, steps=stated.several)
     values = _value_rules(stated)

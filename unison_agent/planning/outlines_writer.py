@@ -64,6 +64,14 @@ class OutlinesPlanner:
         self._steerable = isinstance(model, get_args(SteerableModel))
         self._backend: LLGuidanceBackend | None = None
 
+    def with_tools(self, tools: Sequence[CustomTool]) -> "OutlinesPlanner":
+        """Return a planner that can plan more custom tools.
+
+        Raises:
+            ToolError: Two of all have the same name.
+        """
+        return OutlinesPlanner(self._model, (*self._tools, *tools), settings=self._settings)
+
     def plan(self, request: Request) -> Plan:
         """Return the plan that the request means, or what is missing.
 

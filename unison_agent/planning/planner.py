@@ -123,6 +123,15 @@ class Planner:
         self._min_confidence = check_min_confidence(min_confidence)
         self._tools = check_names(tools)
 
+    def with_tools(self, tools: Sequence[CustomTool]) -> "Planner":
+        """Return a planner that can plan more custom tools.
+
+        Raises:
+            ToolError: Two of all have the same name.
+        """
+        known = (*self._tools, *tools)
+        return Planner(self._writer, self._calibration, self._min_confidence, tools=known)
+
     def plan(self, request: Request) -> Plan:
         """Return the plan that the request means, or what is missing.
 

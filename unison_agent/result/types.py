@@ -59,6 +59,8 @@ class Result:
     def outputs(self) -> tuple[Artifact, ...]:
         """The pictures and clips that no later step used: what was asked for."""
         found: list[Artifact] = []
+        if not any(step.artifacts for step in self.steps):
+            return ()
         for number, step in enumerate(self.steps, start=1):
             used = {handle for later in self.steps[number:] for handle in _handles(later.call)}
             found += [each for each in step.artifacts if f"step_{each.record.step}" not in used]

@@ -1,11 +1,13 @@
 """Runs the steps of a plan, each on a tool that serves its task; it plans nothing and loads nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from time import perf_counter
 from types import MappingProxyType
+from typing import Self
 
 from unison_agent.adapters import Output
 from unison_agent.custom.tool import CustomTool, check_names
@@ -96,6 +98,17 @@ class Router:
     def custom(self) -> tuple[CustomTool, ...]:
         """The custom tools."""
         return self._own
+
+    def with_tools(self, custom: Iterable[CustomTool]) -> Self:
+        """Return a router with more custom tools; the other tools are shared.
+
+        Raises:
+            ToolError: Two of all have the same name.
+        """
+        made = copy(self)
+        made._own = check_names((*self._own, *custom))
+        made._custom = {tool.name: tool for tool in made._own}
+        return made
 
     def run(
         self,
