@@ -122,3 +122,9 @@ def test_the_command_line_marks_the_request(marked: bool):
     assert len(lines) == 1 + marked
     if marked:
         assert lines[0] == r"a \[red] star, seed [bold green]7[/bold green]"
+
+
+def test_what_no_step_holds_is_shown():
+    shown = explained("a star, 17 frames", '{"task":"text_to_image","prompt":"a star"}')
+    assert str(shown).splitlines()[-1] == "not used num frames 17"
+    assert "not used num frames 17" in shown.html()

@@ -43,6 +43,7 @@ from unison_agent.tasks import (
     Plan,
     Request,
     TaskCall,
+    Unused,
 )
 from unison_agent.testing import EchoAdapter, ScriptedUnderstanding
 from unison_agent.testing_wan import save_tiny_weights
@@ -68,6 +69,20 @@ def plan(*steps: TaskCall, media: MediaSet | None = None) -> Plan:
 def echo_router() -> tuple[Router, EchoAdapter]:
     adapter = EchoAdapter()
     return Router([AdapterTool(ANSWER, adapter), AdapterTool(VIDEO, adapter)]), adapter
+
+
+def test_what_no_step_holds_is_noted_once() -> None:
+    router, _ = echo_router()
+    said = call("text_to_video")
+    told = plan(said, said).model_copy(
+        update={
+            "request": Request(text="a red star, 768x480"),
+            "unused": (Unused(field="width", start=12, end=15),),
+        }
+    )
+    first, second = router.run(told, MediaSet()).steps
+    assert "The request states width 768; no step takes it." in first.notes
+    assert second.notes == ()
 
 
 # --- roles ------------------------------------------------------------------------------------------

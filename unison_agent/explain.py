@@ -8,7 +8,7 @@ from itertools import pairwise
 from rich.text import Text
 
 from unison_agent.tasks import Call, CustomCall, Evidence, Plan, Task
-from unison_agent.wording import call_words
+from unison_agent.wording import call_words, unused_words
 
 _TASK_WORDS: dict[Task, str] = {
     "text_understanding": "answer in words",
@@ -94,6 +94,8 @@ class Explanation:
             whole = getattr(call, "prompt", getattr(call, "question", "")) == plan.request.text
             line = _call_line(call, quote=not whole)
             yield Text.assemble((f"step {number}", "bold cyan"), f" {_visible(line)}")
+        for words in unused_words(plan):
+            yield Text.assemble(("not used", "yellow"), f" {words}")
         if plan.confidence is not None:
             yield Text(f"confidence {plan.confidence:.0%}", "dim")
 

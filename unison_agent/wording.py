@@ -9,6 +9,7 @@ from unison_agent.tasks import (
     GrantedCustom,
     GrantedImage,
     GrantedVideo,
+    Plan,
 )
 
 _SAID_ELSEWHERE = {"task", "prompt", "question"}
@@ -21,6 +22,17 @@ def call_words(call: Call) -> str:
         call.arguments if custom else call.model_dump(exclude_none=True, exclude=_SAID_ELSEWHERE)
     )
     return ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in stated.items())
+
+
+def unused_words(plan: Plan) -> list[str]:
+    """Return what a request states and no step of its plan holds, e.g. ``"num frames 81"``."""
+    text = plan.request.text
+    return [f"{one.field.replace('_', ' ')} {text[one.start : one.end]}" for one in plan.unused]
+
+
+def unused_notes(plan: Plan) -> tuple[str, ...]:
+    """Return the same as sentences for the notes of a result."""
+    return tuple(f"The request states {words}; no step takes it." for words in unused_words(plan))
 
 
 def granted_words(granted: Granted) -> str:

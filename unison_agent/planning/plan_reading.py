@@ -30,7 +30,7 @@ from unison_agent.planning.edit_targets import (
     is_wanted_colour,
     recoloured_pronoun,
 )
-from unison_agent.planning.evidence import find_evidence, fitting_places
+from unison_agent.planning.evidence import find_evidence, find_unused, fitting_places
 from unison_agent.planning.numbers import canonical
 from unison_agent.planning.role_rules import role_problem, shown
 from unison_agent.planning.stated import Stated, read_stated
@@ -87,7 +87,10 @@ def read_plan(
         return Plan(request=request, missing=missing, confidence=confidence)
     steps = tuple(reading.calls(document))
     evidence = tuple(reading.evidence)
-    return Plan(request=request, steps=steps, evidence=evidence, confidence=confidence)
+    unused = find_unused(steps, evidence, read_stated(request.text))
+    return Plan(
+        request=request, steps=steps, evidence=evidence, unused=unused, confidence=confidence
+    )
 
 
 @dataclass(slots=True)

@@ -38,6 +38,7 @@ from unison_agent.tasks import (
     Plan,
     TaskCall,
 )
+from unison_agent.wording import unused_notes
 
 _CONNECTED = (GenerationTool, ImageTool, ClipTool)
 """The tools that may have a connector."""
@@ -263,7 +264,7 @@ class Router:
                     step.granted,
                     tuple(artifacts),
                     step.output.text,
-                    step.output.notes,
+                    (*unused_notes(plan), *step.output.notes) if number == 1 else step.output.notes,
                     step.timings,
                     step.output.kept_db,
                     step.output.previews,

@@ -61,6 +61,7 @@ from unison_agent.tasks.plans import (
     MissingInput,
     Plan,
     Request,
+    Unused,
 )
 from unison_agent.tasks.wordless import wordless_call, wordless_plan
 
@@ -109,6 +110,7 @@ __all__ = [
     "ToolName",
     "UnderstandingCall",
     "UnderstandingTask",
+    "Unused",
     "VideoCall",
     "VideoControllableGeneration",
     "VideoEditing",

@@ -41,6 +41,14 @@ class Evidence(Wire):
         return self
 
 
+class Unused(Wire):
+    """A value that the request states beyond doubt, and that no step holds: "81 frames" of a still image."""
+
+    field: str = Field(description='What it states, e.g. "num_frames".')
+    start: int = Field(ge=0, description="The first character.")
+    end: int = Field(ge=1, description="Behind the last character.")
+
+
 class MissingInput(Wire):
     """What must be attached or said before the request can run."""
 
@@ -60,6 +68,9 @@ class Plan(Wire):
         default=(), description="What was understood, where missing asks whether it is meant."
     )
     evidence: tuple[Evidence, ...] = ()
+    unused: tuple[Unused, ...] = Field(
+        default=(), description="Values that the request states and no step holds."
+    )
     confidence: float | None = Field(default=None, ge=0, le=1)
 
     @model_validator(mode="after")
