@@ -469,35 +469,3 @@ def refused(asked: Request, written: str, *messages: str) -> None:
         read_plan(asked, written)
     for message in messages:
         assert message in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "call", "expected"),
-    [
-        (
-            "a fox, 81 frames, 480p",
-            {"prompt": "a fox"},
-            {("num_frames", "81"), ("resolution", "480p")},
-        ),
-        (
-            "a fox, 81 frames, 480p",
-            {"prompt": "a fox", "resolution": "480p"},
-            {("num_frames", "81")},
-        ),
-        ("a fox at 24 fps", {"prompt": "a fox"}, {("fps", "24")}),
-        # They are part of the picture: words of the prompt, or not certainly a setting.
-        ('a sign that says "24 fps"', {"prompt": 'a sign that says "24 fps"'}, set()),
-        ("a stairway of 30 steps with 3 foxes", {"prompt": "a stairway of 30 steps"}, set()),
-    ],
-)
-def test_what_no_step_holds_is_told(
-    text: str, call: dict[str, str], expected: set[tuple[str, str]]
-):
-    plan = read_plan(request(text), json.dumps({"task": "text_to_image", **call}))
-    assert {(one.field, text[one.start : one.end]) for one in plan.unused} == expected
-
-
-def test_a_question_uses_all_of_its_words():
-    text = "what is 24 fps?"
-    plan = read_plan(request(text), json.dumps({"task": "text_understanding", "question": text}))
-    assert plan.unused == ()

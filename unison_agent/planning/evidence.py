@@ -6,31 +6,16 @@ never picked. That goes for spans too: all exact places count, but a target coun
 negative prompt after a negation, where there are such places.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from typing import cast
 
 from unison_agent.planning.call_fields import FIELD_ORDER, NUMBER_FIELDS, NumberField
-from unison_agent.planning.neighbours import certain_fields, speaks_for
+from unison_agent.planning.neighbours import speaks_for
 from unison_agent.planning.numbers import canonical
 from unison_agent.planning.stated import Place, Stated
-from unison_agent.tasks import GENERATION_TASKS, Call, CustomCall, Evidence, TaskCall, Unused
+from unison_agent.tasks import Evidence, TaskCall
 
 _FAR_FROM_NEGATION = 24
-# Their units and names leave no doubt; "two steps" and "three pictures" may be of the scene.
-_BEYOND_DOUBT: tuple[NumberField, ...] = (
-    "width",
-    "height",
-    "num_frames",
-    "duration_seconds",
-    "fps",
-    "seed",
-    "guidance_scale",
-)
-_QUOTED = re.compile(
-    r'"[^"]*"|\u201c[^\u201d]*\u201d|\u201e[^\u201c\u201d]*[\u201c\u201d]|\u00ab[^\u00bb]*\u00bb|「[^」]*」'
-)
-_LINES = re.compile(r"\d{3,4} ?p", re.IGNORECASE)
 
 
 def find_evidence(step: int, call: TaskCall, stated: Stated) -> tuple[Evidence, ...]:
@@ -41,42 +26,6 @@ def find_evidence(step: int, call: TaskCall, stated: Stated) -> tuple[Evidence, 
         if (value := getattr(call, name, None)) is not None
         for start, end in _places(name, cast("object", value), call, stated)
     )
-
-
-def find_unused(
-    calls: Sequence[Call], evidence: Sequence[Evidence], stated: Stated
-) -> tuple[Unused, ...]:
-    """Return what the text states beyond doubt and no call holds, in the order of the text.
-
-    Words inside a prompt, a question or quotation marks count as used. Where nothing is to be made, or a tool of the user's own
-    takes part, nothing is certain.
-    """
-    if any(isinstance(call, CustomCall) for call in calls):
-        return ()
-    if not any(call.task in GENERATION_TASKS for call in calls):
-        return ()
-    used = [(one.start, one.end) for one in evidence]
-    used += [match.span() for match in _QUOTED.finditer(stated.text)]
-    unused = [
-        Unused(field=name, start=start, end=end)
-        for name, (start, end) in _doubtless(stated)
-        if not any(a < end and start < b for a, b in used)
-    ]
-    return tuple(sorted(unused, key=lambda one: one.start))
-
-
-def _doubtless(stated: Stated) -> Iterator[tuple[str, Place]]:
-    """Yield the fields and places of values that can be nothing else."""
-    for places in stated.resolutions.values():
-        for start, end in places:
-            if _LINES.fullmatch(stated.text, start, end):
-                yield "resolution", (start, end)
-    for places in stated.numbers.values():
-        for place in places:
-            fields = set(certain_fields(place, stated.text))
-            for name in _BEYOND_DOUBT:
-                if fields == {frozenset({name})}:
-                    yield name, place
 
 
 def _places(name: str, value: object, call: TaskCall, stated: Stated) -> Iterable[Place]:

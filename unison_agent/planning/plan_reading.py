@@ -1,7 +1,8 @@
 """Written text to plan: holds it to the same rules as the grammar, whoever wrote it and with whatever grammar.
 
 It needs no grammar library and knows nothing of models. What it adds to a call: the whole request where no
-prompt or question is written, the target of an edit where the words name it, and the evidence.
+prompt or question is written, the target of an edit where the words name it, what the request states beyond
+doubt, and the evidence.
 """
 
 import json
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from unison_agent.custom.tool import CustomTool
 from unison_agent.errors import PlanningError
+from unison_agent.planning.beyond_doubt import take_up
 from unison_agent.planning.call_fields import (
     LONGEST_SPAN,
     MOST_STEPS,
@@ -30,7 +32,7 @@ from unison_agent.planning.edit_targets import (
     is_wanted_colour,
     recoloured_pronoun,
 )
-from unison_agent.planning.evidence import find_evidence, find_unused, fitting_places
+from unison_agent.planning.evidence import find_evidence, fitting_places
 from unison_agent.planning.numbers import canonical
 from unison_agent.planning.role_rules import role_problem, shown
 from unison_agent.planning.stated import Stated, read_stated
@@ -47,6 +49,7 @@ from unison_agent.tasks import (
     Plan,
     Request,
     TaskCall,
+    Unused,
     VideoEditing,
 )
 
@@ -85,9 +88,12 @@ def read_plan(
     if MISSING_KEY in document:
         missing = reading.missing(document)
         return Plan(request=request, missing=missing, confidence=confidence)
-    steps = tuple(reading.calls(document))
+    steps: tuple[Call, ...] = tuple(reading.calls(document))
     evidence = tuple(reading.evidence)
-    unused = find_unused(steps, evidence, read_stated(request.text))
+    taken = [call for call in steps if not isinstance(call, CustomCall)]
+    unused: tuple[Unused, ...] = ()
+    if len(taken) == len(steps):  # a tool of the user's own may mean any of the words
+        steps, evidence, unused = take_up(taken, evidence, read_stated(request.text))
     return Plan(
         request=request, steps=steps, evidence=evidence, unused=unused, confidence=confidence
     )

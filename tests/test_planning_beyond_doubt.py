@@ -1,0 +1,79 @@
+"""What the words leave no doubt about is in the plan, or told as unused; what may be of the picture is left alone."""
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from unison_agent.planning.plan_reading import read_plan
+from unison_agent.tasks import ImageToVideo, MediaKind, Plan, Request, TextToImage, TextToVideo
+from unison_agent.training.planning_data import name_attachments
+
+
+def planned(text: str, call: Mapping[str, object], *kinds: MediaKind) -> Plan:
+    return read_plan(Request(text=text, attachments=name_attachments(kinds)), json.dumps(call))
+
+
+def unused(plan: Plan) -> set[tuple[str, str]]:
+    text = plan.request.text
+    return {(one.field, text[one.start : one.end]) for one in plan.unused}
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt", "expected"),
+    [
+        ("a fox, 81 frames", "a fox", {("num_frames", "81")}),
+        ("a fox at 24 fps, 81 frames", "a fox", {("fps", "24"), ("num_frames", "81")}),
+        # They are part of the picture: words of the prompt, or not certainly a setting.
+        ('a sign that says "24 fps"', 'a sign that says "24 fps"', set[tuple[str, str]]()),
+        ("a stair of 30 steps with 3 foxes", "a stair of 30 steps", set[tuple[str, str]]()),
+    ],
+)
+def test_what_no_step_can_hold_is_told(text: str, prompt: str, expected: set[tuple[str, str]]):
+    plan = planned(text, {"task": "text_to_image", "prompt": prompt})
+    assert unused(plan) == expected
+
+
+def test_what_a_planner_overlooked_is_taken_up_with_its_evidence():
+    text = "a square slides in, 12 frames, 6 fps, seed 7, 480p"
+    plan = planned(text, {"task": "text_to_video", "prompt": "a square slides in", "fps": 6})
+    (call,) = plan.steps
+    assert isinstance(call, TextToVideo)
+    assert (call.num_frames, call.fps, call.seed, call.resolution) == (12, 6, 7, "480p")
+    assert unused(plan) == set()
+    said = {one.field: text[one.start : one.end] for one in plan.evidence}
+    assert (said["num_frames"], said["seed"], said["resolution"]) == ("12", "7", "480p")
+
+
+def test_a_value_goes_to_the_one_step_that_can_hold_it():
+    then = {"task": "image_to_video", "first_frame": "step_1", "prompt": "let it drive"}
+    plan = planned(
+        "a tram, then let it drive for 5 seconds",
+        {"task": "text_to_image", "prompt": "a tram", "then": then},
+    )
+    first, second = plan.steps
+    assert isinstance(first, TextToImage)
+    assert isinstance(second, ImageToVideo)
+    assert second.duration_seconds == 5
+    assert [one.step for one in plan.evidence if one.field == "duration_seconds"] == [2]
+
+
+def test_a_value_that_either_step_could_hold_is_told():
+    then = {"task": "image_to_video", "first_frame": "step_1", "prompt": "let it drive"}
+    plan = planned(
+        "a tram, then let it drive, seed 7",
+        {"task": "text_to_image", "prompt": "a tram", "then": then},
+    )
+    assert unused(plan) == {("seed", "7")}
+
+
+def test_a_value_beside_another_is_told():
+    call = {"task": "text_to_video", "prompt": "a fox", "duration_seconds": 9}
+    plan = planned("a fox, 8 seconds, no, 9 seconds", call)
+    assert unused(plan) == {("duration_seconds", "8")}
+
+
+def test_a_question_uses_all_of_its_words():
+    text = "what is 24 fps?"
+    plan = planned(text, {"task": "text_understanding", "question": text})
+    assert plan.unused == ()

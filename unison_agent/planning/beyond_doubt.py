@@ -1,0 +1,96 @@
+"""What a request states beyond doubt: put into the one step that can hold it, else told as unused.
+
+A planner may overlook "81 frames"; the words beside the number leave no doubt, so no model has to be asked. It
+does not know who wrote the plan.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from unison_agent.planning.call_fields import NumberField
+from unison_agent.planning.evidence import find_evidence
+from unison_agent.planning.neighbours import certain_fields
+from unison_agent.planning.stated import Place, Stated
+from unison_agent.tasks import GENERATION_TASKS, Evidence, TaskCall, Unused
+
+# Their units and names leave no doubt; "two steps" and "three pictures" may be of the scene.
+_FIELDS: tuple[NumberField, ...] = (
+    "width",
+    "height",
+    "num_frames",
+    "duration_seconds",
+    "fps",
+    "seed",
+    "guidance_scale",
+)
+_QUOTED = re.compile(
+    r'"[^"]*"|\u201c[^\u201d]*\u201d|\u201e[^\u201c\u201d]*[\u201c\u201d]|\u00ab[^\u00bb]*\u00bb|「[^」]*」'
+)
+_LINES = re.compile(r"\d{3,4} ?p", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """One value, and where the text states it."""
+
+    field: str
+    value: str
+    place: Place
+
+
+def take_up(
+    calls: Sequence[TaskCall], evidence: Sequence[Evidence], stated: Stated
+) -> tuple[tuple[TaskCall, ...], tuple[Evidence, ...], tuple[Unused, ...]]:
+    """Return the calls with what the text states beyond doubt, their evidence, and what no call holds.
+
+    A value goes to a call where it is the only one with such a field left open. Words inside a prompt, a question
+    or quotation marks are used there. Where nothing is to be made, nothing is certain.
+    """
+    steps, found, unused = list(calls), list(evidence), list[Unused]()
+    if not any(call.task in GENERATION_TASKS for call in calls):
+        return tuple(steps), tuple(found), ()
+    used = [(one.start, one.end) for one in evidence]
+    used += [match.span() for match in _QUOTED.finditer(stated.text)]
+    for one in sorted(_values(stated), key=lambda one: one.place):
+        start, end = one.place
+        if any(a < end and start < b for a, b in used):
+            continue
+        holders = [n for n, call in enumerate(steps) if _is_open(call, one.field)]
+        filled = _filled(steps[holders[0]], one) if len(holders) == 1 else None
+        if filled is None:
+            unused.append(Unused(field=one.field, start=start, end=end))
+            continue
+        number = holders[0]
+        steps[number] = filled
+        said = [e for e in find_evidence(number + 1, filled, stated) if e.field == one.field]
+        found += said
+        used += [(e.start, e.end) for e in said]
+    return tuple(steps), tuple(found), tuple(unused)
+
+
+def _values(stated: Stated) -> Iterator[_Value]:
+    """Yield the values that can be of one field only."""
+    for name, places in stated.resolutions.items():
+        yield from (
+            _Value("resolution", name, p) for p in places if _LINES.fullmatch(stated.text, *p)
+        )
+    for number, places in stated.numbers.items():
+        for place in places:
+            fields = set(certain_fields(place, stated.text))
+            yield from (_Value(n, number, place) for n in _FIELDS if fields == {frozenset({n})})
+
+
+def _is_open(call: TaskCall, field: str) -> bool:
+    return field in type(call).model_fields and getattr(call, field) is None
+
+
+def _filled(call: TaskCall, one: _Value) -> TaskCall | None:
+    """Return the call with the value, or None where its rules do not allow it."""
+    value = one.value if one.field == "resolution" else float(one.value)
+    try:
+        return type(call).model_validate({**call.model_dump(exclude_none=True), one.field: value})
+    except ValidationError:
+        return None
