@@ -11,6 +11,7 @@ tool or sees pixels. The modules, from the words up:
     grammar, custom_grammar                     what may be written for one request, as Lark
     request_schema                              the same as a JSON Schema, for models that take no grammar
     plan_reading, role_rules, evidence          what was written, held to the request, with the characters that state it
+    beyond_doubt                                what the words leave no doubt about, put in or told as unused
     custom_reading, custom_missing              the same for the tools of a user
     instructions, outlines_writer               other models as planners
     signal_*                                    plans in the paper's signal tokens
