@@ -529,7 +529,7 @@ def test_a_task_of_another_tool() -> None:
 
 def test_strict_says_the_limit_and_ask_is_a_question() -> None:
     call = call_of("text_to_video", width=100, num_frames=16)
-    with pytest.raises(NegotiationError, match=r"width 100 \(width is 64 to 64 pixels\)"):
+    with pytest.raises(NegotiationError, match=r"width 100 \(width is always 64 pixels\)"):
         negotiate(call, NANO, mode="strict")
     with pytest.raises(
         NegotiationError, match=r"go on with width 64 instead of 100, .*\?"

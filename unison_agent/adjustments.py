@@ -63,10 +63,15 @@ class RangedValue:
     def changes(self) -> Iterator[Adjustment]:
         """Yield what was asked and is not granted."""
         if self.asked is not None and self.asked != self.granted:
-            reason = f"{self.field} is {self.pair[0]:g} to {self.pair[1]:g}"
+            reason = f"{self.field} is {_between(*self.pair)}"
             if self.why is not None:
                 reason = f"{self.why} {self.field} {self.granted:g}"
             yield _change(self.field, self.asked, self.granted, self.rule, reason)
+
+
+def _between(least: float, most: float) -> str:
+    """Return ``"5 to 17"``, or ``"always 64"`` where there is no choice."""
+    return f"always {least:g}" if least == most else f"{least:g} to {most:g}"
 
 
 def _change(
@@ -84,7 +89,7 @@ def size_changes(
         if asked is not None and asked != granted:
             rule, reason = _side_rule(field, asked, wish, limits)
             yield _change(field, asked, granted, rule, reason)
-    ranges = f"width is {limits.width[0]} to {limits.width[1]}, height {limits.height[0]} to {limits.height[1]}"
+    ranges = f"width is {_between(*limits.width)}, height {_between(*limits.height)}"
     reason = f"{ranges}, the frame at most {limits.max_area} pixels"
     if wish.lines and not fits_lines(*size, wish.lines, step):
         yield _change("resolution", f"{wish.lines}p", f"{min(size)}p", "resolution", reason)
@@ -106,7 +111,7 @@ def _side_rule(field: str, asked: int, wish: SizeWish, limits: Limits) -> tuple[
     lengths = limits.widths() if field == "width" else limits.heights()
     least, most = lengths[0], lengths[-1]
     if not least <= asked <= most:
-        return "size_range", f"{field} is {least} to {most} pixels"
+        return "size_range", f"{field} is {_between(least, most)} pixels"
     if asked % limits.multiple_of:
         return "multiple_of", f"{field} is a multiple of {limits.multiple_of}"
     if field == "width":
@@ -126,8 +131,8 @@ def time_changes(
 ) -> Iterator[Adjustment]:
     """Yield what was wished of the time, or given by a source, and is not granted."""
     counts = limits.frame_counts()
-    frames = f"num_frames is {counts[0]} to {counts[-1]}"
-    speeds = "fps is {:g} to {:g}".format(*(limits.fps or (fps, fps)))
+    frames = f"num_frames is {_between(counts[0], counts[-1])}"
+    speeds = f"fps is {_between(*(limits.fps or (fps, fps)))}"
     asked, seconds = wish.num_frames, wish.duration_seconds
     if asked is not None and asked != num_frames:
         if not counts[0] <= asked <= counts[-1]:
