@@ -34,6 +34,17 @@ def test_what_no_step_can_hold_is_told(text: str, prompt: str, expected: set[tup
     assert unused(plan) == expected
 
 
+@pytest.mark.parametrize(
+    "text", ["a 1920s silent film", "a fox, only one frame is fixed", "image_2 frames a fox"]
+)
+def test_what_only_looks_certain_is_left_alone(text: str):
+    plan = planned(text, {"task": "text_to_video", "prompt": "a"})
+    assert plan.unused == ()
+    (call,) = plan.steps
+    assert isinstance(call, TextToVideo)
+    assert (call.duration_seconds, call.num_frames) == (None, None)
+
+
 def test_what_a_planner_overlooked_is_taken_up_with_its_evidence():
     text = "a square slides in, 12 frames, 6 fps, seed 7, 480p"
     plan = planned(text, {"task": "text_to_video", "prompt": "a square slides in", "fps": 6})

@@ -29,6 +29,7 @@ _FIELDS: tuple[NumberField, ...] = (
 _QUOTED = re.compile(
     r'"[^"]*"|\u201c[^\u201d]*\u201d|\u201e[^\u201c\u201d]*[\u201c\u201d]|\u00ab[^\u00bb]*\u00bb|「[^」]*」'
 )
+_A_YEAR, _FEWEST_FRAMES = 1000, 2
 _LINES = re.compile(r"\d{3,4} ?p", re.IGNORECASE)
 
 
@@ -80,7 +81,18 @@ def _values(stated: Stated) -> Iterator[_Value]:
     for number, places in stated.numbers.items():
         for place in places:
             fields = set(certain_fields(place, stated.text))
-            yield from (_Value(n, number, place) for n in _FIELDS if fields == {frozenset({n})})
+            for name in _FIELDS:
+                if fields == {frozenset({name})} and _is_likely(name, number, place, stated.text):
+                    yield _Value(name, number, place)
+
+
+def _is_likely(name: NumberField, number: str, place: Place, text: str) -> bool:
+    """Whether it is none of what only looks so: "the 1920s", "only one frame is fixed", "image_2 frames"."""
+    if name == "duration_seconds" and float(number) >= _A_YEAR:
+        return False
+    if name == "num_frames" and float(number) < _FEWEST_FRAMES:
+        return False
+    return not text[: place[0]].endswith("_")
 
 
 def _is_open(call: TaskCall, field: str) -> bool:
