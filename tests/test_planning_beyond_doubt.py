@@ -78,6 +78,17 @@ def test_a_value_that_either_step_could_hold_is_told():
     assert unused(plan) == {("seed", "7")}
 
 
+def test_how_many_is_taken_up_of_what_is_made_and_never_told():
+    plan = planned(
+        "four options: a fox with two cubs", {"task": "text_to_image", "prompt": "a fox"}
+    )
+    (call,) = plan.steps
+    assert isinstance(call, TextToImage)
+    assert call.num_outputs == 4
+    held = {"task": "text_to_image", "prompt": "a fox", "num_outputs": 3}
+    assert planned("a fox, two options, say 3", held).unused == ()
+
+
 def test_a_value_beside_another_is_told():
     call = {"task": "text_to_video", "prompt": "a fox", "duration_seconds": 9}
     plan = planned("a fox, 8 seconds, no, 9 seconds", call)

@@ -29,6 +29,13 @@ _FIELDS: tuple[NumberField, ...] = (
 _QUOTED = re.compile(
     r'"[^"]*"|\u201c[^\u201d]*\u201d|\u201e[^\u201c\u201d]*[\u201c\u201d]|\u00ab[^\u00bb]*\u00bb|「[^」]*」'
 )
+# Behind a number, of what is made and hardly of what is shown: "four options", not "four pictures".
+_OUTPUTS = re.compile(
+    r"\s*(?:[a-z-]+ )?(?:options|versions|variations|variants|alternatives|results"
+    r"|varianten|versionen|variantes|versiones|versioni|varianti)\b",
+    re.IGNORECASE,
+)
+_MOST_OUTPUTS = 16
 _A_YEAR, _FEWEST_FRAMES = 1000, 2
 _LINES = re.compile(r"\d{3,4} ?p", re.IGNORECASE)
 
@@ -61,8 +68,9 @@ def take_up(
             continue
         holders = [n for n, call in enumerate(steps) if _is_open(call, one.field)]
         filled = _filled(steps[holders[0]], one) if len(holders) == 1 else None
-        if filled is None:
+        if filled is None and one.field != "num_outputs":  # "a couple of options, say 3"
             unused.append(Unused(field=one.field, start=start, end=end))
+        if filled is None:
             continue
         number = holders[0]
         steps[number] = filled
@@ -80,6 +88,8 @@ def _values(stated: Stated) -> Iterator[_Value]:
         )
     for number, places in stated.numbers.items():
         for place in places:
+            if 1 < float(number) <= _MOST_OUTPUTS and _OUTPUTS.match(stated.text, place[1]):
+                yield _Value("num_outputs", number, place)
             fields = set(certain_fields(place, stated.text))
             for name in _FIELDS:
                 if fields == {frozenset({name})} and _is_likely(name, number, place, stated.text):
