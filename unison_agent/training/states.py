@@ -84,11 +84,12 @@ def main() -> None:
     parser.add_argument("--vision", type=Path, help="weights of the tower; not needed for text")
     parser.add_argument("--task", choices=GENERATION_TASKS, required=True)
     parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--layer", type=int, default=LAYER, help="hidden states that are read")
     parser.add_argument("--out", type=Path, default=Path("runs/pools"))
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    model = reader(args.base, args.vision, LAYER)
+    model = reader(args.base, args.vision, args.layer)
     task: GenerationTask = args.task
     rows: list[Tensor] = []
     for start in range(0, args.count, CHUNK):
