@@ -30,8 +30,8 @@ pictures: install  ## Make the README's picture again: the demo's contact sheet,
 pull: install  ## Fetch and verify the base weights of the nano profile
 	$(BIN)/unison-agent pull nano
 
-test: install  ## Run every check: style, imports, types, schemas, docs, tests with coverage
-	$(NOX) lint types schemas docs tests
+test: install  ## Run every check: style, imports, types, schemas, docs, tests with coverage, notebooks
+	$(NOX) lint types schemas docs tests notebooks
 
 lint: install  ## Check style and the direction of imports
 	$(NOX) lint

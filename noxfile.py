@@ -6,7 +6,7 @@
 import nox
 
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "types", "schemas", "docs", "tests", "wheel"]
+nox.options.sessions = ["lint", "types", "schemas", "docs", "tests", "notebooks", "wheel"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 # The other side of the split that mcp 2, openai 3 and pydantic 2.13 made; docs/integrations.md has the table.
