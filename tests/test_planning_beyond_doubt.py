@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from unison_agent.planning.plan_reading import read_plan
+from unison_agent.planning.planner import ask_if_unsure
 from unison_agent.tasks import ImageToVideo, MediaKind, Plan, Request, TextToImage, TextToVideo
 from unison_agent.training.planning_data import name_attachments
 
@@ -99,3 +100,12 @@ def test_a_question_uses_all_of_its_words():
     text = "what is 24 fps?"
     plan = planned(text, {"task": "text_understanding", "question": text})
     assert plan.unused == ()
+
+
+def test_an_unsure_plan_tells_it_too():
+    text = "a fox, 81 frames"
+    written = json.dumps({"task": "text_to_image", "prompt": "a fox"})
+    sure = read_plan(Request(text=text), written, confidence=0.2)
+    unsure = ask_if_unsure(sure, 0.9)
+    assert unsure.steps == ()
+    assert unused(unsure) == unused(unsure.confirmed()) == {("num_frames", "81")}

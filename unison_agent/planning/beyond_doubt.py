@@ -10,22 +10,14 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from unison_agent.planning.call_fields import NumberField
+from unison_agent.planning.call_fields import SIZES, TIMES, NumberField
 from unison_agent.planning.evidence import find_evidence
-from unison_agent.planning.neighbours import certain_fields
 from unison_agent.planning.stated import Place, Stated
+from unison_agent.planning.units import plain_places
 from unison_agent.tasks import GENERATION_TASKS, Evidence, TaskCall, Unused
 
 # Their units and names leave no doubt; "two steps" and "three pictures" may be of the scene.
-_FIELDS: tuple[NumberField, ...] = (
-    "width",
-    "height",
-    "num_frames",
-    "duration_seconds",
-    "fps",
-    "seed",
-    "guidance_scale",
-)
+_FIELDS: tuple[NumberField, ...] = (*SIZES, *TIMES, "seed", "guidance_scale")
 _QUOTED = re.compile(
     r'"[^"]*"|\u201c[^\u201d]*\u201d|\u201e[^\u201c\u201d]*[\u201c\u201d]|\u00ab[^\u00bb]*\u00bb|「[^」]*」'
 )
@@ -68,9 +60,9 @@ def take_up(
             continue
         holders = [n for n, call in enumerate(steps) if _is_open(call, one.field)]
         filled = _filled(steps[holders[0]], one) if len(holders) == 1 else None
-        if filled is None and one.field != "num_outputs":  # "a couple of options, say 3"
-            unused.append(Unused(field=one.field, start=start, end=end))
         if filled is None:
+            if one.field != "num_outputs":  # "a couple of options, say 3"
+                unused.append(Unused(field=one.field, start=start, end=end))
             continue
         number = holders[0]
         steps[number] = filled
@@ -87,13 +79,13 @@ def _values(stated: Stated) -> Iterator[_Value]:
             _Value("resolution", name, p) for p in places if _LINES.fullmatch(stated.text, *p)
         )
     for number, places in stated.numbers.items():
-        for place in places:
-            if 1 < float(number) <= _MOST_OUTPUTS and _OUTPUTS.match(stated.text, place[1]):
-                yield _Value("num_outputs", number, place)
-            fields = set(certain_fields(place, stated.text))
-            for name in _FIELDS:
-                if fields == {frozenset({name})} and _is_likely(name, number, place, stated.text):
-                    yield _Value(name, number, place)
+        if 1 < float(number) <= _MOST_OUTPUTS:
+            found = (place for place in places if _OUTPUTS.match(stated.text, place[1]))
+            yield from (_Value("num_outputs", number, place) for place in found)
+    for name in _FIELDS:
+        for number, place in plain_places(name, stated):
+            if _is_likely(name, number, place, stated.text):
+                yield _Value(name, number, place)
 
 
 def _is_likely(name: NumberField, number: str, place: Place, text: str) -> bool:

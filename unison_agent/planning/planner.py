@@ -191,6 +191,7 @@ def ask_if_unsure(plan: Plan, min_confidence: float | None) -> Plan:
         ),
         unsure=plan.steps,
         evidence=plan.evidence,
+        unused=plan.unused,
         confidence=plan.confidence,
     )
 

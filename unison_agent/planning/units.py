@@ -25,13 +25,16 @@ def numbers_for(name: NumberField, text: str) -> tuple[str, ...]:
 @lru_cache(maxsize=1024)
 def plain_numbers(name: NumberField, text: str) -> tuple[str, ...]:
     """Return the numbers of `text` that belong to a field of that name and to no other, in order of value."""
-    stated = read_stated(text)
-    return tuple(
-        number
-        for number, places in stated.numbers.items()
-        if may_hold(name, number)
-        and any(set(certain_fields(place, text)) == {frozenset({name})} for place in places)
-    )
+    plain = (number for number, _ in plain_places(name, read_stated(text)))
+    return tuple(dict.fromkeys(number for number in plain if may_hold(name, number)))
+
+
+def plain_places(name: NumberField, stated: Stated) -> Iterator[tuple[str, Place]]:
+    """Yield the same numbers with their places, those too that no such field may hold."""
+    for number, places in stated.numbers.items():
+        for place in places:
+            if set(certain_fields(place, stated.text)) == {frozenset({name})}:
+                yield number, place
 
 
 def _can_state(name: NumberField, place: Place, stated: Stated) -> bool:

@@ -1,10 +1,9 @@
 """The tool of clip pipelines: which pipeline a call runs on; it knows no plans and no other tools."""
 
 from contextlib import ExitStack
-from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, cast
 
 from unison_agent.adapters import Output
 from unison_agent.adapters.clips import DiffusersClipAdapter
@@ -12,9 +11,8 @@ from unison_agent.errors import RequestError
 from unison_agent.media import MediaSet
 from unison_agent.pipelines import ClipPipelineStore, LoadedClipPipeline
 from unison_agent.progress import Progress
-from unison_agent.replay import WeightHash
-from unison_agent.router.conditioning import Conditioner
-from unison_agent.router.tools import Provider, weight_hashes
+from unison_agent.router.connected_tool import ConnectedTool
+from unison_agent.router.tools import Provider
 from unison_agent.specs import ToolSpec
 from unison_agent.tasks import Generation, GrantedTask, TaskCall
 
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from unison_agent.specs import ClipPipelineSpec
 
 
-class ClipTool:
+class ClipTool(ConnectedTool):
     """Clips from words and from frames, each task on the pipeline class that the spec names for it.
 
     Args:
@@ -40,20 +38,10 @@ class ClipTool:
         understanding: Provider,
         weights_folder: Path = Path(),
     ) -> None:
-        self.spec = spec
+        super().__init__(spec, understanding, weights_folder)
         # ToolSpec has checked that a tool with the adapter "clips" has one.
         self._models = cast("ClipPipelineSpec", spec.clip_pipeline)
         self._pipelines = pipelines
-        self._conditioner = Conditioner(spec, weights_folder, understanding)
-        self._used: dict[str, str] = {}
-        self._sources: dict[str, str | None] = {}
-
-    def without_connector(self) -> Self:
-        """Return a tool on the same models whose text encoder reads alone; its outputs say so."""
-        twin = copy(self)
-        twin._conditioner = self._conditioner.off()
-        twin._used, twin._sources = {}, {}
-        return twin
 
     def run(
         self, call: TaskCall, granted: GrantedTask, media: MediaSet, progress: Progress
@@ -86,7 +74,3 @@ class ClipTool:
                 cast("TaskCall", call), granted, media, read.conditioning, progress
             )
         return replace(output, notes=(*output.notes, *read.notes))
-
-    def weights(self) -> tuple[WeightHash, ...]:
-        """Return the hashes of the checkpoint and of the connector, once they were loaded."""
-        return weight_hashes(self._used, self._sources)

@@ -4,10 +4,9 @@ It knows no plans and no other tools.
 """
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, cast
 
 from unison_agent.adapters import Output
 from unison_agent.adapters.controls import Followed, followed
@@ -20,9 +19,8 @@ from unison_agent.preprocess.controls import ControlMaker
 from unison_agent.preprocess.masks import MaskMaker
 from unison_agent.preprocess.target import ClipMasks
 from unison_agent.progress import Progress
-from unison_agent.replay import WeightHash
-from unison_agent.router.conditioning import Conditioner
-from unison_agent.router.tools import Provider, preprocess_files, weight_hashes
+from unison_agent.router.connected_tool import ConnectedTool
+from unison_agent.router.tools import Provider, preprocess_files
 from unison_agent.specs import PipelineSpec, PreprocessSpec, ToolSpec
 from unison_agent.tasks import Generation, GrantedTask, TaskCall, TextToImage, TextToVideo
 
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 
-class GenerationTool:
+class GenerationTool(ConnectedTool):
     """The generation tasks: the understanding model reads, the connector translates, the pipeline draws.
 
     Args:
@@ -48,25 +46,11 @@ class GenerationTool:
         understanding: Provider,
         weights_folder: Path,
     ) -> None:
-        self.spec = spec
+        super().__init__(spec, understanding, weights_folder)
         self._pipelines = pipelines
         self._understanding = understanding
-        self._conditioner = Conditioner(spec, weights_folder, understanding)
         self._controls = None if spec.preprocess is None else ControlMaker(spec.preprocess)
         self._masks = MaskMaker(spec.preprocess or PreprocessSpec())
-        self._used: dict[str, str] = {}
-        self._sources: dict[str, str | None] = {}
-
-    def without_connector(self) -> Self:
-        """Return a tool on the same models whose connector is off.
-
-        The pipeline's text encoder reads the prompt then; where there is none, nothing does, and what comes out is
-        what the pipeline draws of no prompt. The notes of its outputs say which.
-        """
-        twin = copy(self)
-        twin._conditioner = self._conditioner.off()
-        twin._used, twin._sources = {}, {}
-        return twin
 
     def run(
         self, call: TaskCall, granted: GrantedTask, media: MediaSet, progress: Progress
@@ -114,10 +98,6 @@ class GenerationTool:
         if domain and isinstance(call, TextToImage | TextToVideo) and not domain.knows(call.prompt):
             return replace(output, notes=(*output.notes, domain.note))
         return output
-
-    def weights(self) -> tuple[WeightHash, ...]:
-        """Return the hashes of pipeline, connector, understanding model and the LoRA that was on."""
-        return weight_hashes(self._used, self._sources)
 
     def _followed(
         self, call: Generation, granted: GrantedTask, media: MediaSet, progress: Progress

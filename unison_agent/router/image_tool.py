@@ -5,10 +5,9 @@ It does not know plans or other tools.
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, cast
 
 from unison_agent.adapters import Output
 from unison_agent.adapters.controls import Followed, followed
@@ -22,9 +21,8 @@ from unison_agent.preprocess.controls import ControlMaker
 from unison_agent.preprocess.masks import MaskMaker
 from unison_agent.preprocess.target import ClipMasks
 from unison_agent.progress import Progress
-from unison_agent.replay import WeightHash
-from unison_agent.router.conditioning import Conditioner
-from unison_agent.router.tools import Provider, preprocess_files, weight_hashes
+from unison_agent.router.connected_tool import ConnectedTool
+from unison_agent.router.tools import Provider, preprocess_files
 from unison_agent.specs import PreprocessSpec, ToolSpec
 from unison_agent.tasks import (
     ControlType,
@@ -40,7 +38,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 
-class ImageTool:
+class ImageTool(ConnectedTool):
     """The image tasks, each on the pipeline class that the spec names for it.
 
     Args:
@@ -59,23 +57,13 @@ class ImageTool:
         understanding: Provider,
         weights_folder: Path = Path(),
     ) -> None:
-        self.spec = spec
+        super().__init__(spec, understanding, weights_folder)
         # ToolSpec has checked that a tool with the adapter "image" has one.
         self._models = cast("ImagePipelineSpec", spec.image_pipeline)
         self._pipelines = pipelines
         self._understanding = understanding
         self._controls = None if spec.preprocess is None else ControlMaker(spec.preprocess)
         self._masks = MaskMaker(spec.preprocess or PreprocessSpec())
-        self._conditioner = Conditioner(spec, weights_folder, understanding)
-        self._used: dict[str, str] = {}
-        self._sources: dict[str, str | None] = {}
-
-    def without_connector(self) -> Self:
-        """Return a tool on the same models whose text encoder reads alone; its outputs say so."""
-        twin = copy(self)
-        twin._conditioner = self._conditioner.off()
-        twin._used, twin._sources = {}, {}
-        return twin
 
     def run(
         self, call: TaskCall, granted: GrantedTask, media: MediaSet, progress: Progress
@@ -139,10 +127,6 @@ class ImageTool:
         if domain and isinstance(call, TextToImage) and not domain.knows(call.prompt):
             notes = (*notes, domain.note)
         return replace(output, notes=notes)
-
-    def weights(self) -> tuple[WeightHash, ...]:
-        """Return the hashes of the pipelines that were loaded, and of what made maps and masks."""
-        return weight_hashes(self._used, self._sources)
 
     def _shown(self, call: ImageControllableGeneration, media: MediaSet) -> ControlType:
         """Return which of the ControlNets follows a control of which nothing is said."""

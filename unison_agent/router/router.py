@@ -17,11 +17,9 @@ from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.replay import Record, WeightHash
 from unison_agent.result import Artifact, Result, StepResult, Timings
 from unison_agent.router.bindings import Bindings, Named
-from unison_agent.router.clip_tool import ClipTool
 from unison_agent.router.clock import StageClock
-from unison_agent.router.generation_tool import GenerationTool
+from unison_agent.router.connected_tool import ConnectedTool
 from unison_agent.router.granting import grants
-from unison_agent.router.image_tool import ImageTool
 from unison_agent.router.order import Order
 from unison_agent.router.roles import basis, check_plan, edited_by_words
 from unison_agent.router.tools import Tool
@@ -39,9 +37,6 @@ from unison_agent.tasks import (
     TaskCall,
 )
 from unison_agent.wording import unused_notes
-
-_CONNECTED = (GenerationTool, ImageTool, ClipTool)
-"""The tools that may have a connector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +152,7 @@ class Router:
             else:
                 granted = order.grant(number - 1, call, basis(call, available))
                 tool_of_step = self._bindings.tool(granted.tool)
-                if not connector and isinstance(tool_of_step, _CONNECTED):
+                if not connector and isinstance(tool_of_step, ConnectedTool):
                     tool_of_step = tool_of_step.without_connector()
                 clock = StageClock(progress)
                 step = self._run_task(call, tool_of_step, granted, available, clock)
@@ -231,7 +226,7 @@ class Router:
         """
         steps = [call for call in plan.steps if not isinstance(call, CustomCall)]
         tools = [tool for call in steps for tool in self._bindings.serving(call.task)]
-        if any(isinstance(tool, _CONNECTED) and tool.spec.connector for tool in tools):
+        if any(isinstance(tool, ConnectedTool) and tool.spec.connector for tool in tools):
             return
         named = ", ".join(sorted({tool.spec.name for tool in tools})) or "no tool of a pack"
         msg = f"There is no connector to switch off: the plan is carried out by {named}."
