@@ -9,7 +9,7 @@ from unison_agent.planning.edit_targets import find_target, is_wanted_colour, re
         ("turn the star green", "star"),
         ("replace the red cat with a dog", "red cat"),
         ("make the background yellow", "background"),
-        ("recolour her scarf to burnt orange, leaving the coat alone", "her scarf"),
+        ("recolour her scarf to burnt orange, leaving the coat alone", "scarf"),
         ("remove the tattoo from his forearm", "tattoo from his forearm"),
         ("erase the boy's reflection while he sings", "boy's reflection"),
         ("change the groom's suit from grey to burgundy", "groom's suit"),

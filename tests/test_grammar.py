@@ -8,9 +8,10 @@ import pytest
 from llguidance import LLMatcher, LLTokenizer
 
 from unison_agent.errors import PlanningError
-from unison_agent.planning.grammar import SLOTS, call_text, missing_text, plan_text, request_grammar
+from unison_agent.planning.grammar import request_grammar
 from unison_agent.planning.plan_reading import read_plan
 from unison_agent.planning.stated import read_stated
+from unison_agent.planning.written import SLOTS, call_text, missing_text, plan_text
 from unison_agent.tasks import TASKS, Attachment, Request
 from unison_agent.training.planning_data import name_attachments, nano_sample, samples
 
@@ -101,9 +102,11 @@ def test_tasks_are_those_the_attachments_allow(byte_tokens: LLTokenizer):
 )
 def test_roles_hold_only_what_is_attached(byte_tokens: LLTokenizer, written: str, expected: bool):
     attachments = name_attachments(("image", "video", "image"))
-    assert admits(byte_tokens, "make it nicer", attachments, written) is expected
+    assert admits(byte_tokens, "make the masked part nicer", attachments, written) is expected
     in_other_order = '["image_2","image_1"]' in written or '": "' in written
-    assert is_plan("make it nicer", attachments, written) is (expected or in_other_order)
+    assert is_plan("make the masked part nicer", attachments, written) is (
+        expected or in_other_order
+    )
 
 
 @pytest.mark.parametrize(
@@ -210,7 +213,7 @@ def test_steps_use_what_earlier_steps_make(byte_tokens: LLTokenizer, steps: str,
     for step in steps.split(" > "):
         task, *roles = step.split()
         calls.append((task, dict(zip(roles[::2], roles[1::2], strict=True))))
-    text, written = "first draw this, then that, then more", plan_text(calls)
+    text, written = "first draw this, then that in the mask, then more", plan_text(calls)
     assert admits(byte_tokens, text, ONE_IMAGE, written) is expected
     assert is_plan(text, ONE_IMAGE, written) is expected
 
@@ -349,7 +352,7 @@ def test_typed_control_is_words_and_nothing_else(byte_tokens: LLTokenizer, words
 
 
 def test_a_request_of_600_words_and_40_attachments(byte_tokens: LLTokenizer):
-    text = "go on " * 300 + ", then 64x48"
+    text = "go on " * 300 + ", in the mask, then 64x48"
     attachments = name_attachments(("image", "video") * 20)
     fields = {"source": "video_20", "mask": "image_20", "width": 64, "prompt": "on go"}
     assert admits(byte_tokens, text, attachments, call_text("video_editing", fields))

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from unison_agent.decoding import Turn, Written
 from unison_agent.errors import PlanningError, RequestError, WeightsError
-from unison_agent.planning.grammar import SLOTS, request_grammar
+from unison_agent.planning.grammar import request_grammar
 from unison_agent.planning.planner import (
     MAX_NEW_TOKENS,
     Calibration,
@@ -18,6 +18,7 @@ from unison_agent.planning.planner import (
     prompt_text,
     read_plan,
 )
+from unison_agent.planning.written import SLOTS
 from unison_agent.tasks import (
     TASK_CALL,
     ImageEditing,

@@ -109,3 +109,49 @@ def test_an_unsure_plan_tells_it_too():
     unsure = ask_if_unsure(sure, 0.9)
     assert unsure.steps == ()
     assert unused(unsure) == unused(unsure.confirmed()) == {("num_frames", "81")}
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt", "field", "expected"),
+    [
+        ("video_1 holds the skeletons. A wizard.", "A wizard", "control_type", "pose"),
+        ("Folge den Posen im Video: ein Ritter", "ein Ritter", "control_type", "pose"),
+        ("edges and depth of it: a knight", "a knight", "control_type", None),  # one of two
+        ("the clip: a knight at the edge", "a knight at the edge", "control_type", None),
+        ("a knight without blurry edges", "a knight", "control_type", None),
+        ("not the depth, the outlines! a knight", "a knight", "control_type", "canny"),
+        ("a knight, vertical video", "a knight", "aspect_ratio", "portrait"),
+        ("a knight, 16:9", "a knight", "aspect_ratio", "16:9"),
+        ("一个骑士。横屏", "一个骑士", "aspect_ratio", "landscape"),
+        ("a knight, they won 7:2", "a knight", "aspect_ratio", None),
+        ("a knight with a portrait of a king", "a knight", "aspect_ratio", None),
+        ("Two clips of a knight", "a knight", "num_outputs", 2),
+        ("a knight and two clips of hair", "a knight", "num_outputs", None),
+    ],
+)
+def test_plain_names_are_taken_up(text: str, prompt: str, field: str, expected: object):
+    call = {"task": "video_controllable_generation", "control": "video_1", "prompt": prompt}
+    (step,) = planned(text, call, "video").steps
+    assert getattr(step, field) == expected
+
+
+def test_pictures_that_are_attached_are_not_those_wanted():
+    call = {"task": "image_reference_generation", "references": ["image_1"], "prompt": "at sea"}
+    (step,) = planned("Two photos of my dogs: at sea", call, "image", "image").steps
+    assert getattr(step, "num_outputs", 0) is None
+
+
+@pytest.mark.parametrize(
+    ("edit", "target", "expected"),
+    [
+        ("turn the triangle from blue to orange", "triangle from blue to orange", "triangle"),
+        ("make it night", "night", None),
+        ("fix the clip", "clip", None),
+        ("put sand under the mask", "under the mask", None),
+        ("repaint the man on the left", "man on the left", "man on the left"),
+    ],
+)
+def test_a_target_names_a_thing(edit: str, target: str, expected: str | None):
+    call = {"task": "image_editing", "source": "image_1", "target": target, "prompt": edit}
+    (step,) = planned(f"{edit}, seed 4", call, "image").steps
+    assert getattr(step, "target", "") == expected

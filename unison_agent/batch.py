@@ -17,7 +17,7 @@ from typing import Protocol, cast, get_args, runtime_checkable
 
 from unison_agent.errors import RequestError, UnisonError
 from unison_agent.media import MediaSet
-from unison_agent.planning.grammar import FIELD_ORDER
+from unison_agent.planning.call_fields import FIELD_ORDER
 from unison_agent.planning.planner import make_request
 from unison_agent.progress import Progress, ProgressEvent, silent
 from unison_agent.router.roles import roles

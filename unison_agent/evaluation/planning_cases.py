@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from unison_agent.batch import request_of
 from unison_agent.errors import RequestError
-from unison_agent.planning.grammar import SLOTS
+from unison_agent.planning.written import SLOTS
 from unison_agent.router.roles import roles
 from unison_agent.tasks import TASK_CALL, Call, CustomCall, MediaKind, Plan, Request
 

@@ -5,6 +5,7 @@ does not know who wrote the plan.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,23 +13,20 @@ from pydantic import ValidationError
 
 from unison_agent.planning.call_fields import SIZES, TIMES, NumberField
 from unison_agent.planning.evidence import find_evidence
+from unison_agent.planning.plain_names import plain_counts, plain_maps, plain_shapes
 from unison_agent.planning.stated import Place, Stated
 from unison_agent.planning.units import plain_places
-from unison_agent.tasks import GENERATION_TASKS, Evidence, TaskCall, Unused
+from unison_agent.tasks import GENERATION_TASKS, Attachment, Evidence, TaskCall, Unused
 
 # Their units and names leave no doubt; "two steps" and "three pictures" may be of the scene.
 _FIELDS: tuple[NumberField, ...] = (*SIZES, *TIMES, "seed", "guidance_scale")
 _QUOTED = re.compile(
     r'"[^"]*"|\u201c[^\u201d]*\u201d|\u201e[^\u201c\u201d]*[\u201c\u201d]|\u00ab[^\u00bb]*\u00bb|「[^」]*」'
 )
-# Behind a number, of what is made and hardly of what is shown: "four options", not "four pictures".
-_OUTPUTS = re.compile(
-    r"\s*(?:[a-z-]+ )?(?:options|versions|variations|variants|alternatives|results"
-    r"|varianten|versionen|variantes|versiones|versioni|varianti)\b",
-    re.IGNORECASE,
-)
-_MOST_OUTPUTS = 16
 _A_YEAR, _FEWEST_FRAMES = 1000, 2
+_NAMED = frozenset({"resolution", "control_type", "aspect_ratio"})
+# Words like "edges" and "4:3" are often of the scene: where no step can hold them, nothing is said of them.
+_QUIETLY = frozenset({"num_outputs", "control_type", "aspect_ratio"})
 _LINES = re.compile(r"\d{3,4} ?p", re.IGNORECASE)
 
 
@@ -42,7 +40,10 @@ class _Value:
 
 
 def take_up(
-    calls: Sequence[TaskCall], evidence: Sequence[Evidence], stated: Stated
+    calls: Sequence[TaskCall],
+    evidence: Sequence[Evidence],
+    stated: Stated,
+    attachments: Sequence[Attachment] = (),
 ) -> tuple[tuple[TaskCall, ...], tuple[Evidence, ...], tuple[Unused, ...]]:
     """Return the calls with what the text states beyond doubt, their evidence, and what no call holds.
 
@@ -54,14 +55,14 @@ def take_up(
         return tuple(steps), tuple(found), ()
     used = [(one.start, one.end) for one in evidence]
     used += [match.span() for match in _QUOTED.finditer(stated.text)]
-    for one in sorted(_values(stated), key=lambda one: one.place):
+    for one in sorted(_values(stated, calls, attachments, used), key=lambda one: one.place):
         start, end = one.place
-        if any(a < end and start < b for a, b in used):
+        if _overlaps(one.place, used):
             continue
         holders = [n for n, call in enumerate(steps) if _is_open(call, one.field)]
         filled = _filled(steps[holders[0]], one) if len(holders) == 1 else None
         if filled is None:
-            if one.field != "num_outputs":  # "a couple of options, say 3"
+            if one.field not in _QUIETLY:  # "a couple of options, say 3"
                 unused.append(Unused(field=one.field, start=start, end=end))
             continue
         number = holders[0]
@@ -72,20 +73,41 @@ def take_up(
     return tuple(steps), tuple(found), tuple(unused)
 
 
-def _values(stated: Stated) -> Iterator[_Value]:
+def _values(
+    stated: Stated,
+    calls: Sequence[TaskCall],
+    attachments: Sequence[Attachment],
+    used: Sequence[Place],
+) -> Iterator[_Value]:
     """Yield the values that can be of one field only."""
+    yield from _names(stated, calls, used)
+    given = {len(attachments), *Counter(one.kind for one in attachments).values()}
+    yield from (_Value("num_outputs", *one) for one in plain_counts(stated, given))
     for name, places in stated.resolutions.items():
         yield from (
             _Value("resolution", name, p) for p in places if _LINES.fullmatch(stated.text, *p)
         )
-    for number, places in stated.numbers.items():
-        if 1 < float(number) <= _MOST_OUTPUTS:
-            found = (place for place in places if _OUTPUTS.match(stated.text, place[1]))
-            yield from (_Value("num_outputs", number, place) for place in found)
     for name in _FIELDS:
         for number, place in plain_places(name, stated):
             if _is_likely(name, number, place, stated.text):
                 yield _Value(name, number, place)
+
+
+def _names(stated: Stated, calls: Sequence[TaskCall], used: Sequence[Place]) -> Iterator[_Value]:
+    """Yield the structure map and the shape that are named outside of what is used, where there is one of them."""
+    if any(getattr(call, "prompt", None) == stated.text for call in calls):
+        return
+    for name, places in (
+        ("control_type", plain_maps(stated)),
+        ("aspect_ratio", plain_shapes(stated)),
+    ):
+        free = [(value, place) for value, place in places if not _overlaps(place, used)]
+        if len({value for value, _ in free}) == 1:
+            yield _Value(name, *free[0])
+
+
+def _overlaps(place: Place, used: Sequence[Place]) -> bool:
+    return any(a < place[1] and place[0] < b for a, b in used)
 
 
 def _is_likely(name: NumberField, number: str, place: Place, text: str) -> bool:
@@ -103,7 +125,7 @@ def _is_open(call: TaskCall, field: str) -> bool:
 
 def _filled(call: TaskCall, one: _Value) -> TaskCall | None:
     """Return the call with the value, or None where its rules do not allow it."""
-    value = one.value if one.field == "resolution" else float(one.value)
+    value = one.value if one.field in _NAMED else float(one.value)
     try:
         return type(call).model_validate({**call.model_dump(exclude_none=True), one.field: value})
     except ValidationError:

@@ -22,6 +22,7 @@ from unison_agent.custom.fields import (
 )
 from unison_agent.custom.tool import CustomTool
 from unison_agent.planning.custom_reading import ARGUMENTS_KEY, said_choices
+from unison_agent.planning.lark import quoted, when
 from unison_agent.planning.stated import Stated
 from unison_agent.tasks import MediaKind
 
@@ -72,8 +73,8 @@ def custom_rules(tools: Sequence[CustomTool], stated: Stated, handles: Handles) 
     for tool in tools:
         rules = _Rules(tool.name, stated, handles)
         if (part := rules.of(tool.parameters)) is not None:
-            head = _quoted(f'{json.dumps(tool.name)},"{ARGUMENTS_KEY}":')
-            ways.append(f"{head} {part.symbol} then_{tool.output}::_{_if(part.condition)}")
+            head = quoted(f'{json.dumps(tool.name)},"{ARGUMENTS_KEY}":')
+            ways.append(f"{head} {part.symbol} then_{tool.output}::_{when(part.condition)}")
             lines += rules.lines
             parts.append(part)
     calls = [f"custom::_: {_OR.join(ways)}"] if ways else []
@@ -122,7 +123,7 @@ class _Rules:
         there = self._there(field)
         if not there:
             return None
-        ways = [f"{_quoted(json.dumps(one))}{_if(condition)}" for one, condition in there]
+        ways = [f"{quoted(json.dumps(one))}{when(condition)}" for one, condition in there]
         return self._where(self._rule(ways), field)
 
     def _handle_list(self, item: HandleField, field: ListField) -> _Part | None:
@@ -138,7 +139,7 @@ class _Rules:
         part = self._where(self._rule([f'"[" {chain} "]"']), item)
         if field.least > 0:
             return part
-        return _Part(self._rule(['"[]"', f"{part.symbol}{_if(part.condition)}"]))
+        return _Part(self._rule(['"[]"', f"{part.symbol}{when(part.condition)}"]))
 
     def _chain(self, there: Sequence[tuple[str, str]], least: int, most: int, attached: int) -> str:
         """Return the symbol of `least` to `most` handles, with a rule for each place and number taken."""
@@ -151,8 +152,8 @@ class _Rules:
             if place < len(there):
                 handle, condition = there[place]
                 if taken < most:
-                    literal = _quoted(("," if taken else "") + json.dumps(handle))
-                    ways.append(f"{literal} {rule(place + 1, taken + 1)}{_if(condition)}")
+                    literal = quoted(("," if taken else "") + json.dumps(handle))
+                    ways.append(f"{literal} {rule(place + 1, taken + 1)}{when(condition)}")
                 enough = taken >= least or taken + attached - place - 1 >= least
                 # Before the first of them nothing is written yet that would wait for it.
                 if enough or (taken == 0 and least == 1 and place + 1 < len(there)):
@@ -170,7 +171,7 @@ class _Rules:
         filled = self._rule([f'"[" {item.symbol} {more} "]"'])
         if field.least > 0:
             return _Part(filled, item.condition, item.after)
-        return _Part(self._rule(['"[]"', f"{filled}{_if(item.condition)}"]))
+        return _Part(self._rule(['"[]"', f"{filled}{when(item.condition)}"]))
 
     def _empty(self, field: ListField) -> _Part | None:
         return _Part('"[]"') if field.least == 0 else None
@@ -193,9 +194,9 @@ class _Rules:
 
     def _fields(self, one: Argument, part: _Part, skipped: str, rest: str, *, comma: str) -> str:
         """Return the symbol of an argument and all that come after it."""
-        key = _quoted(f"{comma}{json.dumps(one.name)}:")
+        key = quoted(f"{comma}{json.dumps(one.name)}:")
         follows = "" if rest == '""' else f" {rest}"
-        ways = [f"{key} {part.symbol}{follows}{_if(part.condition)}"]
+        ways = [f"{key} {part.symbol}{follows}{when(part.condition)}"]
         return self._rule(ways if one.required else [skipped, *ways])
 
     def _text(self, field: TextField) -> _Part | None:
@@ -211,7 +212,7 @@ class _Rules:
         return _Part(f'"\\"" {terminal} "\\""')
 
     def _one_of(self, literals: Sequence[str]) -> _Part | None:
-        return _Part(self._rule([*map(_quoted, literals)])) if literals else None
+        return _Part(self._rule([*map(quoted, literals)])) if literals else None
 
     def _there(self, field: HandleField) -> list[tuple[str, str]]:
         there = [one for kind in field.kinds for one in self._handles[kind]]
@@ -246,11 +247,3 @@ def _joined(how: str, conditions: Sequence[str]) -> str:
     if len(conditions) < 2:
         return conditions[0] if conditions else ""
     return f"{how}({conditions[0]}, {_joined(how, conditions[1:])})"
-
-
-def _if(condition: str) -> str:
-    return f" %if {condition}" if condition else ""
-
-
-def _quoted(literal: str) -> str:
-    return json.dumps(literal, ensure_ascii=False)

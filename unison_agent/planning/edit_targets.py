@@ -54,7 +54,34 @@ _WHERE = re.compile(
     r"|shot|animation|frame)$",
     re.IGNORECASE,
 )
-_ARTICLE = re.compile(r"^(?:all (?:of )?)?(?:(?:the|an?|this|that|these|those) )+", re.IGNORECASE)
+_ARTICLE = re.compile(
+    r"^(?:(?:just|only) )?(?:all? (?:of )?)?(?:(?:the|teh|an?|this|that|these|those|my|our|your|his|her|its|their) )+",
+    re.IGNORECASE,
+)
+
+
+# The attachment as a whole, a place without a thing, or what a mask covers.
+_WHOLE = re.compile(
+    r"(?:the |this |that |my )?(?:images?|pictures?|photos?|clips?|videos?|footage|film|scene|inside|mask\w*)"
+    r"|(?:under|inside|in|on|at) .*|.*\bmask(?:ed)?\b.*",
+    re.IGNORECASE,
+)
+
+
+# "From red to blue" says what is done to the thing, not which one it is.
+_CHANGE = re.compile(r" from (?:[\w-]+ ){1,3}to .*", re.IGNORECASE)
+_MADE = r"\b(?:make|turn|set|have) (?:it|everything)(?: look| into| to)?(?: like)? (?:an? |the )?"
+
+
+def of_thing(edit: str, target: str) -> str | None:
+    """Return the words of a target that name a thing in the picture; None where they name no such thing.
+
+    None: the whole picture, a place in it, or what it is to become ("make it night").
+    """
+    target = _CHANGE.sub("", target)
+    if _WHOLE.fullmatch(target) or re.search(_MADE + re.escape(target), edit, re.IGNORECASE):
+        return None
+    return target
 
 
 def is_wanted_colour(edit: str, target: str) -> bool:

@@ -30,6 +30,7 @@ from unison_agent.planning.custom_reading import TOOL_KEY, argument_places, with
 from unison_agent.planning.edit_targets import (
     find_target,
     is_wanted_colour,
+    of_thing,
     recoloured_pronoun,
 )
 from unison_agent.planning.evidence import find_evidence, fitting_places
@@ -93,7 +94,8 @@ def read_plan(
     taken = [call for call in steps if not isinstance(call, CustomCall)]
     unused: tuple[Unused, ...] = ()
     if len(taken) == len(steps):  # a tool of the user's own may mean any of the words
-        steps, evidence, unused = take_up(taken, evidence, read_stated(request.text))
+        stated = read_stated(request.text)
+        steps, evidence, unused = take_up(taken, evidence, stated, request.attachments)
     return Plan(
         request=request, steps=steps, evidence=evidence, unused=unused, confidence=confidence
     )
@@ -260,6 +262,8 @@ def _with_target(call: TaskCall, stated: Stated) -> TaskCall:
     """Return an edit without mask with the words that plainly name what is changed, where they say it."""
     match call:
         case ImageEditing(mask=None) | VideoEditing(mask=None):
+            if call.target is not None:
+                call = call.model_copy(update={"target": of_thing(call.prompt, call.target)})
             words = recoloured_pronoun(call.prompt, call.target)
             if call.target is not None and is_wanted_colour(call.prompt, call.target):
                 call = call.model_copy(update={"target": None})

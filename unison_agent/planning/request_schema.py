@@ -33,6 +33,7 @@ from unison_agent.planning.call_fields import (
 from unison_agent.planning.custom_missing import lacking
 from unison_agent.planning.custom_reading import ARGUMENTS_KEY, TOOL_KEY, said_choices
 from unison_agent.planning.stated import Stated, read_stated
+from unison_agent.planning.told_attachments import Told, read_told
 from unison_agent.planning.units import numbers_for
 from unison_agent.planning.written import MISSING_KEY, SLOTS
 from unison_agent.tasks import TASK_MODELS, MediaKind, Request, Task
@@ -51,7 +52,7 @@ def request_schema(request: Request, tools: Sequence[CustomTool] = ()) -> Schema
         request: What was asked.
         tools: What can be called besides the tasks.
     """
-    stated = read_stated(request.text)
+    stated, told = read_stated(request.text), read_told(request.text, request.attachments)
     most = MOST_STEPS if stated.several else 1
     made = [f"step_{number}" for number in range(1, most)]
     handles: dict[MediaKind, list[str]] = {
@@ -60,7 +61,7 @@ def request_schema(request: Request, tools: Sequence[CustomTool] = ()) -> Schema
     }
     lacks = [lack.slot for lack in lacking(tools, stated, request.attachments)]
     calls = [
-        *(_task(task, stated, handles) for task in TASK_MODELS),
+        *(_task(task, stated, handles, told) for task in TASK_MODELS),
         *(_tool(tool, stated, handles) for tool in tools),
     ]
     possible = [call for call in calls if call is not None]
@@ -113,17 +114,21 @@ def _stated(value: object) -> object:
     return {name: _stated(one) for name, one in named.items() if one is not None}
 
 
-def _task(task: Task, stated: Stated, handles: Mapping[MediaKind, list[str]]) -> Schema | None:
+def _task(
+    task: Task, stated: Stated, handles: Mapping[MediaKind, list[str]], told: Told
+) -> Schema | None:
     model = TASK_MODELS[task]
     subject, _, kind = task.partition("_")
-    if kind == "understanding" and subject != "text" and not handles[cast("MediaKind", subject)]:
-        return None
+    if kind == "understanding" and subject != "text":
+        seen = handles[cast("MediaKind", subject)]
+        if not any(told.admits("seen", handle) for handle in seen):
+            return None
     properties: dict[str, object] = {"task": {"type": "string", "enum": [task]}}
     filled = False
     for name in FIELD_ORDER:
         if name not in model.model_fields:
             continue
-        schema = _field(name, task, stated, handles)
+        schema = _field(name, task, stated, handles, told)
         if schema is None and model.model_fields[name].is_required():
             return None
         if schema is not None:
@@ -136,9 +141,17 @@ def _task(task: Task, stated: Stated, handles: Mapping[MediaKind, list[str]]) ->
 
 
 def _field(
-    name: str, task: Task, stated: Stated, handles: Mapping[MediaKind, list[str]]
+    name: str,
+    task: Task,
+    stated: Stated,
+    handles: Mapping[MediaKind, list[str]],
+    told: Told,
 ) -> Schema | None:
     """Return the schema of a field, None when nothing can stand in it."""
+    there = {
+        kind: [handle for handle in of_kind if told.admits(name, handle)]
+        for kind, of_kind in handles.items()
+    }
     if name in _NUMBERS:
         field = cast("NumberField", name)
         return _numbers(numbers_for(field, stated.text))
@@ -154,14 +167,14 @@ def _field(
         case "control_type":
             return _words(stated.control_types)
         case "references":
-            one = _words(handles["image"])
+            one = _words(there["image"])
             return None if one is None else {"type": "array", "items": one, "minItems": 1}
         case "mask" if task == "video_editing":
-            return _words(dict.fromkeys([*handles["image"], *handles["video"]]))
+            return _words(dict.fromkeys([*there["image"], *there["video"]]))
         case "source" | "control":
-            return _words(handles[cast("MediaKind", makes(task))])
+            return _words(there[cast("MediaKind", makes(task))])
         case _:
-            return _words(handles["image"])
+            return _words(there["image"])
 
 
 def _tool(

@@ -1,6 +1,7 @@
 """The words, in twelve languages, that name sizes, shapes, structure maps, negations and turns; reads no text.
 
-Every pattern is generous, with the misspellings people make: it only serves to close off what is not said.
+All patterns but those of `PLAIN_MAPS` are generous, with the misspellings people make: they only serve to close off
+what is not said.
 """
 
 import re
@@ -125,6 +126,20 @@ CONTROL_WORDS: dict[str, re.Pattern[str]] = {
         r"|分割|تقسيم|مخطط (?:ال)?توزيع|خريط[ةه] (?:ال)?توزيع|레이아웃|분할|сегмент|макет",
         "normal": r"norm[al]{2}|surface orientation|\bnormali|法线|法線|нормалей|карт\w* нормал|법선|노멀|نورما?ل",
     }.items()
+}
+# Strict, without the words that are as often of the scene: what they find is taken for said.
+PLAIN_MAPS: dict[str, str] = {
+    "depth": r"depth|z-?buffer|tiefen(?:karte|bild)|profondeur|profondit[àa]|profundidad|深度|عمق|깊이",
+    "pose": r"poses?|posing|skelett?(?:on)?s?|skeltons?|stick[ -]?(?:figures?|m[ae]n)|stances?|mocap|keypoints"
+    r"|body (?:motion|movements?|positions?|language)|posen|squelettes?|esqueletos?|strichm[äa]nn\w+|haltung|posture"
+    r"|姿势|姿勢|ポーズ|骨架|骨格|棒人間|وضعية",
+    "canny": r"canny|edges?|contours?|outlines?|kanten?|umrisse?n?|kontur(?:en)?|contornos?|contorni|边缘|轮廓|輪郭"
+    r"|エッジ|حواف",
+    "scribble": r"scribbles?|sketch(?:es)?|skecth|doodles?|skizzen?|croquis|bocetos?|schizz[oi]|esquisse|gribouillis"
+    r"|草图|涂鸦|スケッチ|落書き|رسم",
+    "gray": r"gr[ae]yscale|luma|luminance|gr[ae]y (?:tones|values|levels|version)|graustufen",
+    "layout": r"layout|bounding boxes|segmentation(?: map)?|布局|レイアウト",
+    "normal": r"normals?|normal ?maps?|normalen",
 }
 # Words that only look like a negation: free of charge, limitless; few, dangerous, "would you"; special, other.
 _NOT_LACKING = "料限限事線线數数邪名垢敵敌茶理視视駄重機机表論论意法奈尽盡边邊比聊辜"

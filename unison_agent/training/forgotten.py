@@ -4,7 +4,7 @@ import random
 import re
 from collections.abc import Mapping
 
-from unison_agent.planning.grammar import Slot
+from unison_agent.planning.written import Slot
 from unison_agent.tasks import MediaKind
 from unison_agent.training.nano_wording import Example
 

@@ -6,7 +6,7 @@ Each form has the words of step 1 in brackets and those of the later steps in th
 import random
 from collections.abc import Callable
 
-from unison_agent.planning.grammar import FieldValue
+from unison_agent.planning.written import FieldValue
 from unison_agent.tasks import MediaKind
 from unison_agent.training.nano_phrases import DIRECTIONS, ICONS, IMAGE_QUESTIONS, SHAPES, VERBS
 from unison_agent.training.nano_wording import (

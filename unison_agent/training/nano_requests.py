@@ -4,7 +4,7 @@ import random
 import re
 from collections.abc import Callable
 
-from unison_agent.planning.grammar import FieldValue, Slot
+from unison_agent.planning.written import FieldValue, Slot
 from unison_agent.tasks import MediaKind
 from unison_agent.training.nano_phrases import (
     DIRECTIONS,

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from unison_agent.planning.grammar import FieldValue, Slot
+from unison_agent.planning.written import FieldValue, Slot
 from unison_agent.tasks import MediaKind
 from unison_agent.training.nano_phrases import (
     COLOURS,

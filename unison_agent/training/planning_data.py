@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from unison_agent.planning.grammar import SLOTS, FieldValue, Slot, missing_text, plan_text
 from unison_agent.planning.stated import read_stated
+from unison_agent.planning.written import SLOTS, FieldValue, Slot, missing_text, plan_text
 from unison_agent.tasks import Attachment, MediaKind, Request
 from unison_agent.training.forgotten import forget
 from unison_agent.training.nano_plans import make_plan

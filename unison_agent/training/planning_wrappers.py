@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict, cast
 
-from unison_agent.planning.grammar import MOST_STEPS
+from unison_agent.planning.call_fields import MOST_STEPS
 from unison_agent.tasks import MediaKind
 from unison_agent.training.nano_wording import Place
 
@@ -30,7 +30,9 @@ _CONTRASTS = frozenset(
 
 
 # Written last, for what the planner then did worst.
-_WEAKEST = frozenset({"languages_more", "weak_spots_3", "weak_spots_4", "weak_spots_5"})
+_WEAKEST = frozenset(
+    {"attachments", "languages_more", "natural", "weak_spots_3", "weak_spots_4", "weak_spots_5"}
+)
 
 
 class WrapperStep(TypedDict):

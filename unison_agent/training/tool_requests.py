@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NotRequired, TypeAlias, TypedDict, cast
 
-from unison_agent.planning.grammar import call_text
+from unison_agent.planning.written import call_text
 from unison_agent.tasks import MediaKind, Request
 from unison_agent.training.planning_data import Sample, fill, name_attachments
 from unison_agent.training.planning_wrappers import DATA, Part, Wrapper, load_contents

@@ -1,0 +1,99 @@
+"""What a request says of its attachments closes off handles; what only sounds like it does not."""
+
+import pytest
+
+from tests.admitting import admits, request
+from unison_agent.planning.request_schema import request_schema
+from unison_agent.planning.told_attachments import read_told
+from unison_agent.tasks import MediaKind
+
+TWO_IMAGES: tuple[MediaKind, ...] = ("image", "image")
+IMAGE_AND_VIDEO: tuple[MediaKind, ...] = ("image", "video")
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds", "expected"),
+    [
+        ("In image_1 change the jacket. The video is for later.", IMAGE_AND_VIDEO, {"video_1"}),
+        ("ignore the photo, trim the clip", IMAGE_AND_VIDEO, {"image_1"}),
+        ("animate the photo (not the clip)", IMAGE_AND_VIDEO, {"video_1"}),
+        ("leave picture 2 out of this and recolour the other one", TWO_IMAGES, {"image_2"}),
+        ("the second pic got in by accident. animate the first", TWO_IMAGES, {"image_2"}),
+        ("first pic isnt needed", TWO_IMAGES, {"image_1"}),
+        ("Explain tides (don't look at the two photos)", TWO_IMAGES, {"image_1", "image_2"}),
+        ("Bild eins bitte nicht verwenden: eine Eule", TWO_IMAGES, {"image_1"}),
+        ("第二张图不用。把第一张图里的车删掉", TWO_IMAGES, {"image_2"}),
+        ("一枚目は使わないで", TWO_IMAGES, {"image_1"}),
+        # With nothing else attached, it cannot be meant so.
+        ("don't change the photo, describe it", ("image",), set[str]()),
+        ("don't touch the photo's background, make the car red", IMAGE_AND_VIDEO, set[str]()),
+        ("do not use the photo as the first frame, use it as a reference", IMAGE_AND_VIDEO, set[str]()),
+        ("take the photo and make a poster out of it", IMAGE_AND_VIDEO, set[str]()),
+        ("describe the photo of an accident", IMAGE_AND_VIDEO, set[str]()),
+        ("brighten the first photo of the unused railway", TWO_IMAGES, set[str]()),
+        ("the photo has a watermark, ignore it", IMAGE_AND_VIDEO, set[str]()),
+        ("the picture is of discarded toys", IMAGE_AND_VIDEO, set[str]()),
+        ("the photo's only there so you know the guy", IMAGE_AND_VIDEO, {"image_1"}),
+        ("animate image_1, image_2 unused", TWO_IMAGES, {"image_2"}),
+        ("ignore image_7", TWO_IMAGES, set[str]()),
+        ("ignore the rules", TWO_IMAGES, set[str]()),
+    ],
+)  # fmt: skip
+def test_what_is_left_out(text: str, kinds: tuple[MediaKind, ...], expected: set[str]):
+    assert read_told(text, request(text, *kinds).attachments).left_out == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds", "expected"),
+    [
+        ("mask is video_2, footage is video_1", ("video", "video"), {"mask": "video_2"}),
+        ("mask first, then the picture: add poppies", TWO_IMAGES, {"mask": "image_1"}),
+        ("photo first, mask second", TWO_IMAGES, {"mask": "image_2"}),
+        ("d'abord le masque, ensuite la vidéo", IMAGE_AND_VIDEO, {"mask": "image_1"}),
+        ("the png marks the region. replace it", IMAGE_AND_VIDEO, {"mask": "image_1"}),
+        ("第一张是蒙版", TWO_IMAGES, {"mask": "image_1"}),
+        ("start on the second picture and end on the first one", TWO_IMAGES,
+         {"first_frame": "image_2", "last_frame": "image_1"}),
+        ("fade from image_2 to image_1", TWO_IMAGES, {"first_frame": "image_2", "last_frame": "image_1"}),
+        ("don't start with this picture", ("image",), {}),
+        ("video_2 is the skeleton, not video_1", ("video", "video"), {"control": "video_2"}),
+        ("image_1, mask image_2", TWO_IMAGES, {}),  # a comma ends what is said of image_1
+        ("remove the mask in the first photo", TWO_IMAGES, {}),
+        ("from the clip take the sound", IMAGE_AND_VIDEO, {}),  # a clip is no frame
+    ],
+)  # fmt: skip
+def test_who_is_who(text: str, kinds: tuple[MediaKind, ...], expected: dict[str, str]):
+    assert read_told(text, request(text, *kinds).attachments).roles == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "written", "expected"),
+    [
+        ("ignore image_1, make it red", '{"task":"image_editing","source":"image_1"}', False),
+        ("ignore image_1, make it red", '{"task":"image_editing","source":"image_2"}', True),
+        ("use image_2 as the mask, make it red", '{"task":"image_editing","source":"image_2"}', False),
+        ("use image_2 as the mask, make it red", '{"task":"image_editing","source":"image_1","mask":"image_2"}', True),
+        # Nothing speaks of a mask or of either picture.
+        ("make it red", '{"task":"image_editing","source":"image_1","mask":"image_2"}', False),
+        ("make it red where it is white", '{"task":"image_editing","source":"image_1","mask":"image_2"}', True),
+        ("ignore both images, a red car", '{"task":"text_to_image","prompt":"a red car"}', True),
+        ("ignore both images, a red car", '{"task":"image_understanding"}', False),
+        ("ignore both images, a red car", '{"task":"image_to_video","first_frame":"image_1"}', False),
+        ("start on image_2", '{"task":"image_to_video","first_frame":"image_1"}', False),
+        ("image_2 is unused", '{"task":"image_reference_generation","references":["image_1","image_2"]}', False),
+    ],
+)  # fmt: skip
+def test_the_grammar_is_closed_over_it(text: str, written: str, expected: bool):
+    assert admits(request(text, *TWO_IMAGES), written, ()) is expected
+
+
+def test_so_is_the_schema_for_models_that_take_no_grammar():
+    schema = str(request_schema(request("ignore image_1, then use image_2 as mask", *TWO_IMAGES)))
+    assert "'image_1'" not in schema
+    assert "'mask'" in schema
+
+
+def test_what_is_left_out_for_all_tasks_leaves_those_without_media():
+    schema = str(request_schema(request("write a poem but ignore the photo", "image")))
+    assert "image_understanding" not in schema
+    assert "text_understanding" in schema

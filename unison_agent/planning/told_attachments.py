@@ -1,0 +1,161 @@
+"""What the words of a request say of its attachments: which are left out, and which one has which role.
+
+"The second one is the mask", "ignore the clip", "from image_2 to image_1". Only what is certain is told: the words
+beside a mention have to say it, and the mention has to be plain. It knows no calls and no grammar.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from unison_agent.planning import attachment_words as words
+from unison_agent.planning.attachment_words import ToldRole
+from unison_agent.tasks import Attachment
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a request says of its attachments.
+
+    Attributes:
+        left_out: Handles that it does not want used.
+        roles: The handle that it gives a role.
+        maskable: Handles that could be a mask: it speaks of one, or of them.
+    """
+
+    left_out: frozenset[str] = frozenset()
+    roles: Mapping[ToldRole, str] = field(default_factory=dict[ToldRole, str])
+    maskable: frozenset[str] = frozenset()
+
+    def admits(self, role: str, handle: str) -> bool:
+        """Whether a handle may have a role, "seen" too, by what is said; what a step makes always may."""
+        if handle.startswith("step_"):
+            return True
+        if handle in self.left_out:
+            return False
+        match role:
+            case "source":
+                return handle != self.roles.get("mask")
+            case "mask" if "mask" not in self.roles:
+                taken = (self.roles.get("control"), self.roles.get("last_frame"))
+                return handle in self.maskable and handle not in taken
+            case "mask" | "control" | "first_frame" | "last_frame":
+                return self.roles.get(role, handle) == handle
+            case _:
+                return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Mention:
+    """Where a text speaks of attachments; of several only as a group.
+
+    Attributes:
+        numbered: Whether it tells one from others, by its handle, number or place.
+    """
+
+    handles: tuple[str, ...]
+    numbered: bool
+    start: int
+    end: int
+
+
+@lru_cache(maxsize=256)
+def read_told(text: str, attachments: tuple[Attachment, ...]) -> Told:
+    """Return what `text` says of the attachments."""
+    if not attachments:
+        return Told()
+    handles = frozenset(one.handle for one in attachments)
+    mentions = list(_mentions(text, attachments))
+    left_out = frozenset(_ignored(text, mentions))
+    if others := handles - left_out:
+        passed = frozenset(_passed(text, mentions))
+        left_out |= passed if others - passed else frozenset()
+    roles: dict[ToldRole, str] = {}
+    for role, handle in _roles(text, mentions, attachments):
+        if handle not in left_out:
+            roles.setdefault(role, handle)
+    spoken = frozenset(m.handles[0] for m in mentions if len(m.handles) == 1)
+    maskable = handles if words.MASK_WORD.search(text) else spoken
+    return Told(left_out, roles, maskable)
+
+
+def _mentions(text: str, attachments: Sequence[Attachment]) -> Iterator[_Mention]:
+    for match in words.MENTION.finditer(text):
+        if found := tuple(_meant(match, attachments)):
+            yield _Mention(found, not (match["only"] or match["all"]), *match.span())
+
+
+def _meant(match: re.Match[str], attachments: Sequence[Attachment]) -> Sequence[str]:
+    """Return the handles that a mention means, none where it is not plain."""
+    handles = [one.handle for one in attachments]
+    if handle := match["handle"]:
+        return [handle] if handle in handles else []
+    if noun := match["all"]:
+        there = _of(noun, attachments)
+        return there if len(there) > 1 and noun.lower().endswith("s") else []
+    if noun := match["only"]:
+        there = _of(noun, attachments)
+        return there if len(there) == 1 else []
+    noun, number = match["counted"], 0
+    if match["numbered"]:
+        noun, number = match["numbered"], words.NUMBERS[match["number"].lower()]
+    elif said := match["chinese"] or match["japanese"]:
+        noun, number = match["chinese_noun"] or match["japanese_noun"], words.NUMBERS[said]
+    else:
+        said = match["ordinal"] or match["bare"]
+        number = next(n for n, w in words.ORDINALS.items() if re.fullmatch(w, said, re.IGNORECASE))
+    there = _of(noun, attachments) if noun else handles
+    if number < 0:
+        return there[-1:]
+    return there[number - 1 : number]
+
+
+def _of(noun: str, attachments: Sequence[Attachment]) -> list[str]:
+    """Return the handles of the kind that a noun means, all of them for a noun of any kind."""
+    kind = words.FOREIGN_NOUNS.get(noun)
+    kinds = [k for k, w in words.NOUNS.items() if re.fullmatch(w, noun, re.IGNORECASE)]
+    if kind is None and not kinds:
+        return [one.handle for one in attachments]
+    return [one.handle for one in attachments if one.kind in (kind, *kinds)]
+
+
+def _ignored(text: str, mentions: Sequence[_Mention]) -> Iterator[str]:
+    # One end too many where nothing is spoken of.
+    ends = [*(one.start for one in mentions[1:]), len(text)]
+    for one, stop in zip(mentions, ends, strict=False):
+        before = words.IGNORED_BEFORE.search(text[: one.start])
+        after = words.IGNORED_AFTER.match(text, one.end, stop) or (
+            one.numbered and words.IGNORED_LATER.match(text, one.end, stop)
+        )
+        if after or (before and not words.GOES_ON.match(text, one.end)):
+            yield from one.handles
+
+
+def _passed(text: str, mentions: Sequence[_Mention]) -> Iterator[str]:
+    for one in mentions:
+        said = text[: one.start]
+        before = words.PASSED_BEFORE.search(said)
+        alone = words.ALONE_BEFORE.search(said) and words.ALONE_AFTER.match(text, one.end)
+        if alone or (before and not words.GOES_ON.match(text, one.end)):
+            yield from one.handles
+
+
+def _roles(
+    text: str, mentions: Sequence[_Mention], attachments: Sequence[Attachment]
+) -> Iterator[tuple[ToldRole, str]]:
+    images = [one.handle for one in attachments if one.kind == "image"]
+    for one in mentions:
+        if len(one.handles) != 1:
+            continue
+        handle = one.handles[0]
+        for role, before in words.ROLE_BEFORE.items():
+            if role.endswith("_frame") and handle not in images:
+                continue
+            after = words.ROLE_AFTER[role]
+            if before.search(text[: one.start]) or after.match(text, one.end):
+                yield role, handle
+    if len(attachments) == 2:
+        for order, place in words.MASK_ORDER:
+            if order.search(text):
+                yield "mask", attachments[place].handle
