@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import PIL.Image
@@ -625,3 +626,22 @@ def test_the_mask_finder_is_given_the_granted_frames() -> None:
     assert given == [SIZE] * 5
     assert made.notes == ()
     assert NO_CONNECTOR.startswith("No connector")
+
+
+@pytest.mark.parametrize(("share", "calls"), [(1.0, 8), (0.5, 6), (0.6, 7), (0.01, 5)])
+def test_guidance_steers_the_first_steps(share: float, calls: int):
+    pipeline = replace(tiny_pipeline(), guided_share=share)
+    counted: list[object] = []
+
+    def count(module: torch.nn.Module, _given: object, _made: object) -> None:
+        counted.append(module)
+
+    transformer = cast("torch.nn.Module", pipeline.pipe.transformer)
+    handle = transformer.register_forward_hook(count)
+    call = TASK_CALL.validate_python({"task": "text_to_image", "prompt": "a red star"})
+    granted = IMAGE.model_copy(update={"steps": 4})
+    for _ in range(2):  # the second run is guided anew
+        counted.clear()
+        WanVaceAdapter(pipeline).run(call, granted, MediaSet(), tiny_conditioning(), silent)
+        assert len(counted) == calls
+    handle.remove()

@@ -70,6 +70,12 @@ class PipelineSpec(HasWeights, Switches):
         ge=0,
         description="Gray levels a frame of clips still to be made, whose ninth is of Wan's gray; 0: all are.",
     )
+    guided_share: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Share of the steps, from the first on, that guidance steers.",
+    )
 
     @model_validator(mode="after")
     def _nano_names_folder(self) -> Self:

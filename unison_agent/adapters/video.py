@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unison_agent.adapters import Output, seams
 from unison_agent.adapters.edit_masks import MaskFinder
+from unison_agent.adapters.guidance import guided_for
 from unison_agent.adapters.prompts import Prompt, prompt_of
 from unison_agent.adapters.running import as_pixels, check_shown, failed, running
 from unison_agent.adapters.step_report import PIPELINE_ERRORS, StepReport
@@ -136,7 +137,7 @@ class WanVaceAdapter:
                 # On the CPU, so that a seed gives the same noise on every device.
                 generator=torch.Generator("cpu").manual_seed(granted.seed + index),
                 output_type="np",
-                callback_on_step_end=report,
+                callback_on_step_end=guided_for(self._pipeline.guided_share, granted.steps, report),
             )
         return _checked(output.frames, inputs, self._pipeline.name)
 

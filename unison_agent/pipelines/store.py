@@ -95,6 +95,7 @@ class PipelineStore:
             vae_spatial=spec.vae_spatial,
             vae_temporal=spec.vae_temporal,
             blank_ramp=spec.blank_ramp,
+            guided_share=spec.guided_share,
             hashes=hashes,
             source=source,
         )

@@ -103,6 +103,7 @@ class LoadedPipeline:
         vae_spatial: Pixels a latent cell, along each side.
         vae_temporal: Frames a latent frame.
         blank_ramp: Gray levels a frame of what is still to be made.
+        guided_share: Share of the steps, from the first on, that guidance steers.
         hashes: SHA-256 of its files by name.
         source: ``owner/name@commit`` of a pipeline of the hub.
     """
@@ -112,6 +113,7 @@ class LoadedPipeline:
     vae_spatial: int
     vae_temporal: int
     blank_ramp: float = 0.0
+    guided_share: float = 1.0
     hashes: Mapping[str, str] = field(default_factory=dict[str, str])
     source: str | None = None
     lock: Lock = field(default_factory=Lock, repr=False, compare=False)
@@ -139,6 +141,7 @@ def adopt(
     vae_spatial: int,
     vae_temporal: int,
     blank_ramp: float = 0.0,
+    guided_share: float = 1.0,
     hashes: Mapping[str, str] | None = None,
     source: str | None = None,
 ) -> LoadedPipeline:
@@ -158,7 +161,9 @@ def adopt(
     if vae_temporal == 1:
         # It advises that num_frames - 1 be divisible by 1, which no number heeds.
         ignore_advice(_LOG, "has to be divisible by 1. Rounding")
-    return LoadedPipeline(name, vace, vae_spatial, vae_temporal, blank_ramp, hashes or {}, source)
+    return LoadedPipeline(
+        name, vace, vae_spatial, vae_temporal, blank_ramp, guided_share, hashes or {}, source
+    )
 
 
 def _check_parts(pipe: object, name: str, vae_spatial: int) -> None:
