@@ -15,7 +15,8 @@ from unison_agent.training.generator_batches import (
     Source,
     scene_basis,
 )
-from unison_agent.training.states import pool_wording
+from unison_agent.training.states import TEXT_DIM, pool_wording
+from unison_agent.training.wan_transformer import COARSE, PATCH, make_transformer, with_finer_tokens
 
 HIDDEN = 4
 
@@ -41,7 +42,8 @@ def test_a_batch_has_about_as_many_tokens_whatever_its_clips_are(
         assert channels == LATENT_CHANNELS + vae.BORDER_CHANNELS
         assert batch.control.shape == (size, 2 * channels + 16, num_frames, height, width)
         assert batch.states.shape == (size, 3, HIDDEN)
-        assert 0.6 * TOKENS_A_STEP < 16 * size * num_frames <= TOKENS_A_STEP
+        tokens = num_frames * height * width // PATCH**2
+        assert 0.6 * TOKENS_A_STEP < size * tokens <= max(TOKENS_A_STEP, 2 * tokens)
         assert ("video" in task) == (num_frames > 2)
 
 
@@ -84,3 +86,19 @@ def test_the_noisiest_share_is_near_one() -> None:
     usual, noisy = generator._sigmas(4000, 0.0), generator._sigmas(4000, 1.0)
     assert usual.mean().item() == pytest.approx(0.67, abs=0.03)
     assert generator.NOISIEST_FROM <= noisy.min().item() <= noisy.max().item() <= 1.0
+
+
+def test_finer_tokens_begin_with_what_larger_ones_learned() -> None:
+    torch.manual_seed(0)
+    channels = LATENT_CHANNELS + vae.BORDER_CHANNELS
+    coarse, fine = (make_transformer(channels, TEXT_DIM, patch).eval() for patch in (COARSE, PATCH))
+    torch.nn.init.normal_(coarse.proj_out.bias)
+    fine.load_state_dict(with_finer_tokens(coarse.state_dict(), COARSE, PATCH))
+    flat = torch.ones(1, channels, 1, 16, 16)
+    # What a token sees of a flat picture is a half as much of each of four parts, twice as loud.
+    seen = coarse.patch_embedding(flat).mean(), fine.patch_embedding(flat).mean()
+    bias = coarse.state_dict()["patch_embedding.bias"].mean()
+    assert torch.allclose((seen[0] - bias) / 2, seen[1] - bias, atol=1e-4)
+    # Without words about the inside of a token, it says the mean of what the parts of the old one said.
+    said = coarse.proj_out.bias.view(2, 2, 2, 2, channels).mean((0, 2)).flatten()
+    assert torch.equal(fine.proj_out.bias, said)

@@ -20,7 +20,7 @@ from unison_agent._resources import data
 from unison_agent.training.connector_alone import FILE
 from unison_agent.training.export import NANO, export_generator
 from unison_agent.training.states import LAYER
-from unison_agent.training.wan_transformer import PATCH
+from unison_agent.training.wan_transformer import COARSE, PATCH
 
 MEASURES = ("ground", "place", "color", "name", "all")
 
@@ -40,7 +40,7 @@ class Variant:
     name: str
     part: Literal["generator", "connector"]
     predict: Literal["clean", "velocity"] = "clean"
-    patch: int = PATCH
+    patch: int = COARSE
     num_queries: int = 16
     layer: int = LAYER
 
@@ -48,7 +48,7 @@ class Variant:
 VARIANTS = (
     Variant("generator", "generator"),
     Variant("velocity", "generator", predict="velocity"),
-    Variant("small-tokens", "generator", patch=PATCH // 2),
+    Variant("small-tokens", "generator", patch=PATCH),
     Variant("connector", "connector"),
     Variant("4-queries", "connector", num_queries=4),
     Variant("32-queries", "connector", num_queries=32),

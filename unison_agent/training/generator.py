@@ -7,8 +7,9 @@ The timestep fed is 1000 sigma, which is what UniPC with prediction_type="sample
 The connector starts from training/connector.py. What it learns from comes from
 training/generator_batches.py; it knows latents and states, not words.
 
-``python -m unison_agent.training.generator --minutes 90``; stop it, add pools, and start it again. With --predict,
---patch and --task it learns something else for comparison: training/ablations.py.
+``python -m unison_agent.training.generator --minutes 90``; stop it, add pools, and start it again; ``torchrun
+--nproc-per-node 2 -m ...`` trains on two cores. Large tokens learn fast and stay coarse: --coarse goes on from them.
+With --predict, --patch and --task it learns something else for comparison: training/ablations.py.
 """
 
 import argparse
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import cast
 
 import torch
+from accelerate import PartialState
+from accelerate.utils.operations import broadcast
 from torch import Tensor, nn
 
 from unison_agent.connector import Resampler, Shape
@@ -25,8 +28,14 @@ from unison_agent.training import closed_form_vae as vae
 from unison_agent.training.generator_batches import LATENT_CHANNELS, Source, scene_basis
 from unison_agent.training.loop import Average, Budget, add_run_arguments, set_rate
 from unison_agent.training.plain_attention import attend_plainly
+from unison_agent.training.replicas import average_gradients
 from unison_agent.training.states import TEXT_DIM
-from unison_agent.training.wan_transformer import PATCH, make_transformer
+from unison_agent.training.wan_transformer import (
+    COARSE,
+    PATCH,
+    make_transformer,
+    with_finer_tokens,
+)
 
 LEARNING_RATE = 1.5e-3
 PREDICTS = ("clean", "velocity")
@@ -61,6 +70,11 @@ def _weight(latents: Tensor) -> Tensor:
     return weight / weight.mean()
 
 
+def agreed(share: float) -> float:
+    """Return the first process's share of the run that is done, so that all stop together."""
+    return cast("Tensor", broadcast(torch.tensor(share, dtype=torch.float64))).item()
+
+
 def main() -> None:
     """Train or resume; checkpoints go to <out>/last.pt."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -72,24 +86,39 @@ def main() -> None:
     parser.add_argument("--task", choices=GENERATION_TASKS, help="learn this one alone")
     parser.add_argument("--predict", choices=PREDICTS, default="clean")
     parser.add_argument("--patch", type=int, default=PATCH, help="latent cells a side of a token")
+    parser.add_argument(
+        "--coarse", type=Path, help="last.pt of a run with tokens of 4 cells a side, to start from"
+    )
+    parser.add_argument("--compile", action="store_true", help="a third faster after some minutes")
     args = parser.parse_args()
+    team = PartialState(cpu=not torch.cuda.is_available())
     torch.set_num_threads(args.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
         attend_plainly()
     clock = time.process_time if device == "cpu" and args.threads == 1 else time.monotonic
-    budget = Budget(args.out, args.minutes, save_every_seconds=240, clock=clock, cooldown=0.06)
+    budget = Budget(args.out, args.minutes, save_every_seconds=240, clock=clock, cooldown=0.15)
     state = budget.resume()
-    torch.manual_seed(args.seed + budget.step)
+    torch.manual_seed(args.seed)  # the same weights in all processes
+    seed = args.seed + 1000 * (budget.step + 1) + team.process_index
     basis = scene_basis()
     tasks = GENERATION_TASKS if args.task is None else (args.task,)
-    source = Source(args.pools, basis, args.seed + 1000 * budget.step, tasks, args.patch)
+    source = Source(args.pools, basis, seed, tasks, args.patch)
     latent_channels = LATENT_CHANNELS + vae.BORDER_CHANNELS
     transformer = cast("nn.Module", make_transformer(latent_channels, TEXT_DIM, args.patch))
     transformer = transformer.to(device).train()
     hidden = next(iter(source.pools.values())).states.shape[1]
     connector = Resampler(Shape(hidden, TEXT_DIM)).to(device).train()
-    if state is None:
+    if state is None and args.coarse is not None:
+        start = torch.load(args.coarse, map_location=device, weights_only=True)
+        averaged = iter(cast("list[Tensor]", start["average"]))
+        for module, name in ((transformer, "transformer"), (connector, "connector")):
+            known = cast("dict[str, Tensor]", start[name])
+            known |= {parameter: next(averaged) for parameter, _ in module.named_parameters()}
+            if name == "transformer":
+                known = with_finer_tokens(known, COARSE, args.patch)
+            module.load_state_dict(known)
+    elif state is None:
         start = torch.load(args.connector, map_location=device, weights_only=True)
         connector.load_state_dict(start["connector"])
     parameters = [*transformer.parameters(), *connector.parameters()]
@@ -101,6 +130,10 @@ def main() -> None:
         connector.load_state_dict(state["connector"])  # pyright: ignore[reportArgumentType]
         average.values = [v.to(device) for v in cast("list[Tensor]", state["average"])]
         optimizer.load_state_dict(state["optimizer"])  # pyright: ignore[reportArgumentType]
+    if args.compile:
+        for blocks in (transformer.blocks, transformer.vace_blocks):
+            for block in cast("nn.ModuleList", blocks):
+                block.compile(dynamic=True)
 
     def save() -> None:
         budget.save(
@@ -112,19 +145,21 @@ def main() -> None:
             }
         )
 
-    print({t: len(i) for t, i in source.indices.items()}, flush=True)
+    torch.manual_seed(seed)  # other noise in each process, and in each part of a run
+    if team.is_main_process:
+        print({t: len(i) for t, i in source.indices.items()}, flush=True)
     means: dict[str, float] = {}
-    while not budget.over:
-        joint = budget.share >= JOINT_FROM
+    while (share := agreed(budget.share)) < 1:
+        joint = share >= JOINT_FROM
         set_rate(optimizer, LEARNING_RATE, budget.rate())
         optimizer.param_groups[1]["lr"] *= CONNECTOR_RATE if joint else 0.0
         connector.requires_grad_(joint)
-        task = source.choose(budget.share)
+        task = source.choose(share)
         batch = source.batch(task)
         clean = batch.latents.to(device)
         size = len(clean)
         noisiest = NOISIEST["video" if clean.shape[2] > 2 else "image"]
-        sigma = _sigmas(size, noisiest, late=budget.share >= LATE_FROM).to(device)
+        sigma = _sigmas(size, noisiest, late=share >= LATE_FROM).to(device)
         s = sigma.view(-1, 1, 1, 1, 1)
         noise = torch.randn_like(clean)
         noisy = (1 - s) * clean + s * noise
@@ -146,18 +181,22 @@ def main() -> None:
             wrong = predicted.float() - (noise - clean)
         loss = (wrong.pow(2).mean(1) * _weight(clean)).mean()
         loss.backward()
+        average_gradients(parameters)
         torch.nn.utils.clip_grad_norm_(parameters, 2.0)
         optimizer.step()
         optimizer.zero_grad()
-        budget.count(size)
+        budget.count(size * team.num_processes)
         average.update(budget.step)
         value: float = loss.item()
         means[task] = means.get(task, value) * 0.95 + value * 0.05
-        if budget.step % 100 == 0:
+        if budget.step % 100 == 0 and team.is_main_process:
             budget.log(**means)
-        if budget.save_due():
+        if budget.save_due() and team.is_main_process:
             save()
-    save()
+    if team.is_main_process:
+        save()
+    team.wait_for_everyone()  # one whose fellow is gone before it would abort
+    team.destroy_process_group()
 
 
 if __name__ == "__main__":

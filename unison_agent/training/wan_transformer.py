@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 WIDTH = 256
 NUM_LAYERS = 8
-PATCH = 4  # latent cells a side; 16 pixels with the closed-form VAE
+PATCH = 2  # latent cells a side of a token; 8 pixels with the closed-form VAE
+COARSE = 4  # what the first 399 minutes were trained with
 MASK_CHANNELS = 16
 
 
@@ -66,3 +67,27 @@ def make_transformer(
     for block in vace:
         cast("nn.Linear", block.proj_out).weight.data.mul_(0.5)
     return model
+
+
+def with_finer_tokens(state: dict[str, Tensor], old: int, new: int) -> dict[str, Tensor]:
+    """Return the weights of a model whose tokens are smaller, to go on learning from.
+
+    Only the layers that cut pixels into tokens and back depend on the size: they take the mean of the
+    parts of the old token that become one, scaled so that a token is as loud as before.
+
+    Args:
+        state: Of a transformer with tokens of `old` x `old` latent cells.
+        old: A multiple of `new`.
+        new: Latent cells a side of the new tokens.
+    """
+    parts = old // new
+    changed = dict(state)
+    for name in ("patch_embedding.weight", "vace_patch_embedding.weight"):
+        width, channels = state[name].shape[:2]
+        cut = state[name].view(width, channels, 1, parts, new, parts, new)
+        changed[name] = cut.mean((3, 5)) * parts
+    for name in ("proj_out.weight", "proj_out.bias"):
+        rest = state[name].shape[1:]
+        cut = state[name].view(parts, new, parts, new, -1, *rest)
+        changed[name] = cut.mean((0, 2)).reshape(-1, *rest)
+    return changed
