@@ -23,7 +23,7 @@ from unison_agent.evaluation.generation_cases import cases
 from unison_agent.tasks import Plan
 
 TASK = "text_to_image"
-DEFAULT_STEPS = 12  # of the tool pack
+DEFAULT_STEPS = 6  # of the tool pack
 MEASURES = ("all", "ground", "color", "name", "place")
 Color = tuple[int, int, int]
 INK: Color = (38, 38, 46)
