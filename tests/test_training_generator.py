@@ -1,20 +1,25 @@
 """What the generator learns from: batches of drawings, their frames, how cells and noise are weighed."""
 
+from pathlib import Path
+
 import pytest
 import torch
-from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
+from safetensors.torch import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
 
 from unison_agent.adapters.frames import blank_levels
+from unison_agent.connector import Resampler, Shape
 from unison_agent.scenes.examples import RAMP, drawing
 from unison_agent.tasks import GENERATION_TASKS, GenerationTask
 from unison_agent.training import closed_form_vae as vae
 from unison_agent.training import generator, generator_batches
+from unison_agent.training.export import NANO
 from unison_agent.training.generator_batches import (
     LATENT_CHANNELS,
     TOKENS_A_STEP,
     Source,
     scene_basis,
 )
+from unison_agent.training.generator_start import start_from
 from unison_agent.training.states import TEXT_DIM, pool_wording
 from unison_agent.training.wan_transformer import COARSE, PATCH, make_transformer, with_finer_tokens
 
@@ -102,3 +107,40 @@ def test_finer_tokens_begin_with_what_larger_ones_learned() -> None:
     # Without words about the inside of a token, it says the mean of what the parts of the old one said.
     said = coarse.proj_out.bias.view(2, 2, 2, 2, channels).mean((0, 2)).flatten()
     assert torch.equal(fine.proj_out.bias, said)
+
+
+def small_models(patch: int) -> tuple[torch.nn.Module, Resampler]:
+    channels = LATENT_CHANNELS + vae.BORDER_CHANNELS
+    transformer = make_transformer(channels, TEXT_DIM, patch)
+    return transformer, Resampler(Shape(HIDDEN, TEXT_DIM))
+
+
+def test_a_run_starts_from_another_run_with_larger_tokens(tmp_path: Path) -> None:
+    old, new = small_models(COARSE), small_models(PATCH)
+    averages = [torch.full_like(p, 0.5) for module in old for p in module.parameters()]
+    names = ("transformer", "connector")
+    state = {name: module.state_dict() for name, module in zip(names, old, strict=True)}
+    torch.save({**state, "average": averages}, tmp_path / "last.pt")
+    start_from(tmp_path / "last.pt", *new)
+    assert all(bool((p == 0.5).all()) for p in new[1].parameters())
+    kinds = {round(p.mean().item(), 4) for p in new[0].parameters()}
+    assert kinds == {0.5, 1.0}  # a smaller token is twice as loud
+
+
+def test_a_run_starts_from_a_connector_that_has_learned_alone(tmp_path: Path) -> None:
+    (fresh, connector), learned = small_models(PATCH), small_models(PATCH)[1]
+    before = fresh.state_dict()["patch_embedding.weight"].clone()
+    torch.save({"connector": learned.state_dict()}, tmp_path / "last.pt")
+    start_from(tmp_path / "last.pt", fresh, connector)
+    assert torch.equal(fresh.state_dict()["patch_embedding.weight"], before)
+    for name, value in learned.state_dict().items():
+        assert torch.equal(connector.state_dict()[name], value)
+
+
+def test_a_run_starts_from_the_weights_that_ship() -> None:
+    channels = LATENT_CHANNELS + vae.BORDER_CHANNELS
+    transformer, connector = make_transformer(channels, TEXT_DIM), Resampler(Shape(576, TEXT_DIM))
+    start_from(NANO, transformer, connector)
+    shipped = load_file(NANO / "connector.safetensors")
+    assert torch.equal(connector.state_dict()["input.weight"], shipped["input.weight"].float())
+    assert transformer.state_dict()["proj_out.weight"].abs().sum() > 0  # which starts at zero

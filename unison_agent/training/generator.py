@@ -8,7 +8,8 @@ The connector starts from training/connector.py. What it learns from comes from
 training/generator_batches.py; it knows latents and states, not words.
 
 ``python -m unison_agent.training.generator --minutes 90``; stop it, add pools, and start it again; ``torchrun
---nproc-per-node 2 -m ...`` trains on two cores. Large tokens learn fast and stay coarse: --coarse goes on from them.
+--nproc-per-node 2 -m ...`` trains on two cores. Large tokens learn fast and stay coarse: --start goes on from them
+with small ones, or from the folder of weights that ship.
 With --predict, --patch and --task it learns something else for comparison: training/ablations.py.
 """
 
@@ -26,16 +27,12 @@ from unison_agent.connector import Resampler, Shape
 from unison_agent.tasks import GENERATION_TASKS
 from unison_agent.training import closed_form_vae as vae
 from unison_agent.training.generator_batches import LATENT_CHANNELS, Source, scene_basis
+from unison_agent.training.generator_start import start_from
 from unison_agent.training.loop import Average, Budget, add_run_arguments, set_rate
 from unison_agent.training.plain_attention import attend_plainly
 from unison_agent.training.replicas import average_gradients
 from unison_agent.training.states import TEXT_DIM
-from unison_agent.training.wan_transformer import (
-    COARSE,
-    PATCH,
-    make_transformer,
-    with_finer_tokens,
-)
+from unison_agent.training.wan_transformer import PATCH, make_transformer
 
 LEARNING_RATE = 1.5e-3
 PREDICTS = ("clean", "velocity")
@@ -79,7 +76,6 @@ def main() -> None:
     """Train or resume; checkpoints go to <out>/last.pt."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pools", type=Path, default=Path("runs/pools"))
-    parser.add_argument("--connector", type=Path, default=Path("runs/connector/last.pt"))
     add_run_arguments(
         parser, out=Path("runs/generator"), minutes=90, of="of the processor, if it has one thread"
     )
@@ -87,7 +83,10 @@ def main() -> None:
     parser.add_argument("--predict", choices=PREDICTS, default="clean")
     parser.add_argument("--patch", type=int, default=PATCH, help="latent cells a side of a token")
     parser.add_argument(
-        "--coarse", type=Path, help="last.pt of a run with tokens of 4 cells a side, to start from"
+        "--start",
+        type=Path,
+        default=Path("runs/connector/last.pt"),
+        help="of a fresh run: last.pt of training/connector.py or of another run, or the folder that ships",
     )
     parser.add_argument("--compile", action="store_true", help="a third faster after some minutes")
     args = parser.parse_args()
@@ -109,18 +108,8 @@ def main() -> None:
     transformer = transformer.to(device).train()
     hidden = next(iter(source.pools.values())).states.shape[1]
     connector = Resampler(Shape(hidden, TEXT_DIM)).to(device).train()
-    if state is None and args.coarse is not None:
-        start = torch.load(args.coarse, map_location=device, weights_only=True)
-        averaged = iter(cast("list[Tensor]", start["average"]))
-        for module, name in ((transformer, "transformer"), (connector, "connector")):
-            known = cast("dict[str, Tensor]", start[name])
-            known |= {parameter: next(averaged) for parameter, _ in module.named_parameters()}
-            if name == "transformer":
-                known = with_finer_tokens(known, COARSE, args.patch)
-            module.load_state_dict(known)
-    elif state is None:
-        start = torch.load(args.connector, map_location=device, weights_only=True)
-        connector.load_state_dict(start["connector"])
+    if state is None:
+        start_from(args.start, transformer, connector)
     parameters = [*transformer.parameters(), *connector.parameters()]
     average = Average(parameters)
     groups = [{"params": list(m.parameters())} for m in (transformer, connector)]
