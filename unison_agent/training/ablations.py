@@ -83,7 +83,7 @@ def learn(variant: Variant, runs: Path, out: Path, minutes: float) -> Path:
     if variant.part == "generator":
         chosen = ("--predict", variant.predict, "--patch", variant.patch)
         here = ("--out", folder, "--minutes", minutes, "--threads", 1)
-        start = ("--pools", runs / "pools", "--start", runs / "connector" / "last.pt")
+        start = ("--pools", runs / "pools", "--weights", runs / "connector" / "last.pt")
         _run("generator", "--task", "text_to_image", *start, *here, *chosen)
         weights = folder / "nano"
         weights.mkdir(exist_ok=True)

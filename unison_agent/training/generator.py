@@ -8,7 +8,7 @@ The connector starts from training/connector.py. What it learns from comes from
 training/generator_batches.py; it knows latents and states, not words.
 
 ``python -m unison_agent.training.generator --minutes 90``; stop it, add pools, and start it again; ``torchrun
---nproc-per-node 2 -m ...`` trains on two cores. Large tokens learn fast and stay coarse: --start goes on from them
+--nproc-per-node 2 -m ...`` trains on two cores. Large tokens learn fast and stay coarse: --weights goes on from them
 with small ones, or from the folder of weights that ship.
 With --predict, --patch and --task it learns something else for comparison: training/ablations.py.
 """
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--predict", choices=PREDICTS, default="clean")
     parser.add_argument("--patch", type=int, default=PATCH, help="latent cells a side of a token")
     parser.add_argument(
-        "--start",
+        "--weights",
         type=Path,
         default=Path("runs/connector/last.pt"),
         help="of a fresh run: last.pt of training/connector.py or of another run, or the folder that ships",
@@ -109,7 +109,7 @@ def main() -> None:
     hidden = next(iter(source.pools.values())).states.shape[1]
     connector = Resampler(Shape(hidden, TEXT_DIM)).to(device).train()
     if state is None:
-        start_from(args.start, transformer, connector)
+        start_from(args.weights, transformer, connector)
     parameters = [*transformer.parameters(), *connector.parameters()]
     average = Average(parameters)
     groups = [{"params": list(m.parameters())} for m in (transformer, connector)]
