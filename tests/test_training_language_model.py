@@ -56,7 +56,11 @@ def base(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_a_lora_is_trained_and_writes_calls_on_either_base(base: Path, tmp_path: Path) -> None:
     options = TrainingOptions(base=base, out=tmp_path / "run", minutes=0.02, batch_size=2)
     adapter = train(options)
-    names = set(read_adapter(adapter))
+    known = read_adapter(adapter)
+    another = TrainingOptions(base=base, out=tmp_path / "other", minutes=0.0, start=adapter)
+    started = read_adapter(train(another))
+    assert all(torch.equal(tensor, known[name]) for name, tensor in started.items())
+    names = set(known)
     assert "layers.0.self_attn.q_proj.lora_A.weight" in names
     assert len(names) == 2 * 7 * 2  # layers, linear layers of each, A and B
     assert json.loads((adapter / "adapter_config.json").read_text("utf-8"))["r"] == 16

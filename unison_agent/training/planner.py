@@ -1,8 +1,8 @@
 """Trains the planning LoRA on the base language model: seeded, resumable, with its curve in a file.
 
 Run it as ``python -m unison_agent.training.planner --base <folder> --out runs/planner --minutes 40``, and
-again with the same folder to go on after an interruption; ``--start <checkpoint>`` starts a run of its own
-from the weights of another. ``--evaluate <folder>`` measures an adapter.
+again with the same folder to go on after an interruption; ``--start <adapter>`` starts a run of its own
+from the weights of another, or from those that ship. ``--evaluate <folder>`` measures an adapter.
 ``--base`` is a plain language model, or a Qwen2.5-VL, whose language model is then trained; the adapter's keys
 are relative to it, so that the same file loads onto the language model inside the understanding model.
 """
@@ -25,7 +25,13 @@ from unison_agent.evaluation.planning import Report
 from unison_agent.evaluation.planning_report import document, tables
 from unison_agent.planning.planner import prompt_text
 from unison_agent.training.language_model import open_language_model
-from unison_agent.training.lora import add_lora, lora_state, write_adapter
+from unison_agent.training.lora import (
+    add_lora,
+    load_lora,
+    lora_state,
+    read_adapter,
+    write_adapter,
+)
 from unison_agent.training.planner_evaluation import evaluate
 from unison_agent.training.planning_data import Sample, samples
 
@@ -56,7 +62,7 @@ class TrainingOptions:
         learning_rate: At its highest; falls linearly to nearly nothing over the time.
         max_tokens: Longer samples are left out.
         checkpoint_minutes: Time between checkpoints.
-        start: A checkpoint of another run whose weights this one starts from.
+        start: Folder of an adapter whose weights this run starts from.
     """
 
     base: Path
@@ -154,6 +160,10 @@ def train(options: TrainingOptions) -> Path:
     model.requires_grad_(False)
     add_lora(body)
     model.train()
+    checkpoint, curve = options.out / "checkpoint.pt", options.out / "curve.jsonl"
+    resumes = checkpoint.exists()
+    if options.start is not None and not resumes:
+        load_lora(body, read_adapter(options.start))
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     # The steps become too small for bf16 as the rate falls: the optimizer works on float copies.
     masters = [parameter.detach().float() for parameter in parameters]
@@ -162,19 +172,15 @@ def train(options: TrainingOptions) -> Path:
     )
 
     options.out.mkdir(parents=True, exist_ok=True)
-    checkpoint, curve = options.out / "checkpoint.pt", options.out / "curve.jsonl"
     step, before = 0, 0.0
-    resumes = checkpoint.exists()
-    known = checkpoint if resumes else options.start
-    if known is not None:
-        saved = torch.load(known, map_location=device, weights_only=True)
+    if resumes:
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
         masters_saved = cast("list[torch.Tensor]", saved["masters"])
         for parameter, master, tensor in zip(parameters, masters, masters_saved, strict=True):
             master.copy_(tensor)
             parameter.data.copy_(tensor)
         optimizer.load_state_dict(saved["optimizer"])
-        if resumes:
-            step, before = int(saved["step"]), float(saved["seconds"])
+        step, before = int(saved["step"]), float(saved["seconds"])
     # A resumed part draws other samples than the parts before it; skipping theirs would take minutes.
     seed = options.seed + step
 
@@ -269,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--evaluate", type=Path, help="measure the adapter in this folder instead")
     parser.add_argument("--most", type=int, help="requests of each set to measure, when not all")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--start", type=Path, help="checkpoint of another run to start from")
+    parser.add_argument("--start", type=Path, help="folder of an adapter to start from")
     chosen = parser.parse_args(arguments)
 
     import torch
