@@ -316,3 +316,9 @@ def test_a_turn(text: str):
 @pytest.mark.parametrize("text", ["ارسم قطة؟", "ارسم قطة بيضاء", "нарисуй кота"])
 def test_one_wish_has_no_turn(text: str):
     assert not read_stated(text).several
+
+
+def test_counted_creatures_are_no_number_of_outputs():
+    assert numbers_for("num_outputs", "桜の木の下で眠る三毛猫の絵") == ()
+    assert numbers_for("num_outputs", "画三只鸟") == ()
+    assert numbers_for("num_outputs", "画三张鸟") == ("3",)
