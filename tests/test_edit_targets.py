@@ -1,6 +1,11 @@
 import pytest
 
-from unison_agent.planning.edit_targets import find_target, is_wanted_colour, recoloured_pronoun
+from unison_agent.planning.edit_targets import (
+    find_target,
+    is_wanted_colour,
+    of_thing,
+    recoloured_pronoun,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,6 +23,17 @@ from unison_agent.planning.edit_targets import find_target, is_wanted_colour, re
         ("turn the small red star on the left into a heart", "small red star on the left"),
         ("changing the colour of the front door to teal", "front door"),
         ("please blur out the licence plate", "licence plate"),
+        ("sky purple", "sky"),
+        ("curtains to dark red", "curtains"),
+        ("front door -> sunflowers", "front door"),
+        ("swap horse -> zebra", "horse"),
+        ("I'd like to have the background replaced with a beach", "background"),
+        ("no more fog", "fog"),
+        ("black and white", None),
+        ("white region -> frost", None),
+        ("remove the car and make the sky blue", None),
+        ("make the van white and get rid of the van", "van"),
+        ("sharpen it up", None),
         ("straighten the horizon", None),
         ("turn this into a watercolour", None),
         ("add a rainbow behind the barn", None),
@@ -50,3 +66,15 @@ def test_a_colour_that_it_is_to_have_is_no_target() -> None:
     assert is_wanted_colour("make it black and white", "black")
     assert not is_wanted_colour("change red to green", "red")
     assert not is_wanted_colour("make it black", "it")
+
+
+@pytest.mark.parametrize(
+    "words", ["the clip", "white part", "the marked area", "what's inside", "under the mask"]
+)
+def test_words_for_a_place_or_a_mask_name_no_thing(words: str) -> None:
+    assert of_thing(f"fill {words} with sunflowers", words) is None
+
+
+def test_a_thing_keeps_its_place_and_loses_its_change() -> None:
+    assert of_thing("make the sign behind me blue", "sign behind me") == "sign behind me"
+    assert of_thing("turn it from red to blue", "cape from red to blue") == "cape"

@@ -28,6 +28,7 @@ def unused(plan: Plan) -> set[tuple[str, str]]:
         # They are part of the picture: words of the prompt, or not certainly a setting.
         ('a sign that says "24 fps"', 'a sign that says "24 fps"', set[tuple[str, str]]()),
         ("a stair of 30 steps with 3 foxes", "a stair of 30 steps", set[tuple[str, str]]()),
+        ("a fox with 39 steps behind it", "a fox", set[tuple[str, str]]()),
     ],
 )
 def test_what_no_step_can_hold_is_told(text: str, prompt: str, expected: set[tuple[str, str]]):
@@ -36,7 +37,13 @@ def test_what_no_step_can_hold_is_told(text: str, prompt: str, expected: set[tup
 
 
 @pytest.mark.parametrize(
-    "text", ["a 1920s silent film", "a fox, only one frame is fixed", "image_2 frames a fox"]
+    "text",
+    [
+        "a 1920s silent film",
+        "a fox, only one frame is fixed",
+        "image_2 frames a fox",
+        "these two frames, a fox",
+    ],
 )
 def test_what_only_looks_certain_is_left_alone(text: str):
     plan = planned(text, {"task": "text_to_video", "prompt": "a"})
@@ -55,6 +62,15 @@ def test_what_a_planner_overlooked_is_taken_up_with_its_evidence():
     assert unused(plan) == set()
     said = {one.field: text[one.start : one.end] for one in plan.evidence}
     assert (said["num_frames"], said["seed"], said["resolution"]) == ("12", "7", "480p")
+
+
+@pytest.mark.parametrize(
+    "text", ["a fox, 25 steps, small", "a fox. guidance 5 and 25 steps", "25 sampling steps, a fox"]
+)
+def test_steps_between_marks_are_taken_up(text: str):
+    (call,) = planned(text, {"task": "text_to_image", "prompt": "a fox"}).steps
+    assert isinstance(call, TextToImage)
+    assert call.steps == 25
 
 
 def test_a_value_goes_to_the_one_step_that_can_hold_it():

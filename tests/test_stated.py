@@ -59,7 +59,11 @@ def test_numbers(text: str, expected: set[str]):
 
 def test_ratios_and_shapes():
     assert tuple(read_stated("sixteen by nine").aspect_ratios) == ("16:9",)
+    assert tuple(read_stated("nine-sixteen, upright").aspect_ratios) == ("portrait", "9:16")
     assert tuple(read_stated("2.39 to 1").aspect_ratios) == ("2.39:1",)
+    assert tuple(read_stated("an aspect ratio of 20:15").aspect_ratios) == ("20:15",)
+    assert not read_stated("a clock showing 20:15").aspect_ratios
+    assert not read_stated("a board of 64 squares").aspect_ratios
     assert not read_stated("1024x768").aspect_ratios
     assert tuple(read_stated("a tall portrait, upright").aspect_ratios) == ("portrait",)
 

@@ -33,7 +33,17 @@ def test_a_unit_closes_off_every_other_field(text: str, meant: dict[str, tuple[s
 
 
 @pytest.mark.parametrize(
-    "text", ["85mm lens", "a 30 year old man", "20 % grey", "in 720p", "in 4K", "16:9", "40 kmh"]
+    "text",
+    [
+        "85mm lens",
+        "a 30 year old man",
+        "20 % grey",
+        "in 720p",
+        "in 4K",
+        "16:9",
+        "40 kmh",
+        "at 20:15",
+    ],
 )
 def test_numbers_of_the_content_and_of_names_state_no_field(text: str):
     assert _meant(text) == {}

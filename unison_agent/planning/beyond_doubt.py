@@ -18,8 +18,8 @@ from unison_agent.planning.stated import Place, Stated
 from unison_agent.planning.units import plain_places
 from unison_agent.tasks import GENERATION_TASKS, Attachment, Evidence, TaskCall, Unused
 
-# Their units and names leave no doubt; "two steps" and "three pictures" may be of the scene.
-_FIELDS: tuple[NumberField, ...] = (*SIZES, *TIMES, "seed", "guidance_scale")
+# Their units and names leave no doubt; "three pictures" may be of the scene.
+_FIELDS: tuple[NumberField, ...] = (*SIZES, *TIMES, "seed", "steps", "guidance_scale")
 _QUOTED = re.compile(
     r'"[^"]*"|\u201c[^\u201d]*\u201d|\u201e[^\u201c\u201d]*[\u201c\u201d]|\u00ab[^\u00bb]*\u00bb|「[^」]*」'
 )
@@ -28,6 +28,12 @@ _NAMED = frozenset({"resolution", "control_type", "aspect_ratio"})
 # Words like "edges" and "4:3" are often of the scene: where no step can hold them, nothing is said of them.
 _QUIETLY = frozenset({"num_outputs", "control_type", "aspect_ratio"})
 _LINES = re.compile(r"\d{3,4} ?p", re.IGNORECASE)
+# "25 steps" between marks is a setting; "39 steps leading down to a pool" are of the scene.
+_ALONE_BEFORE = re.compile(r"(?:^|[,;:.(\n+&]|\b(?:and|with|at|in|using))\s*$", re.IGNORECASE)
+_ALONE_AFTER = re.compile(
+    r"\s?-?(?:sampling |inference |denoising |diffusion )?steps?\s*(?:[,;:.!)\n+&]|$)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,10 @@ def _is_likely(name: NumberField, number: str, place: Place, text: str) -> bool:
     if name == "duration_seconds" and float(number) >= _A_YEAR:
         return False
     if name == "num_frames" and float(number) < _FEWEST_FRAMES:
+        return False
+    if name == "steps" and not (
+        _ALONE_BEFORE.search(text, 0, place[0]) and _ALONE_AFTER.match(text, place[1])
+    ):
         return False
     return not text[: place[0]].endswith("_")
 

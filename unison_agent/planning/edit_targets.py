@@ -17,6 +17,10 @@ _STOP = (
     r"|clip|video|footage|frame)|(?:image|video)_\d)\b|[,.;:!?(\n]|$)"
 )
 _THING = r"(?P<thing>[^,.;:!?(\n]{2,60}?)"
+_NO_VERB = (
+    r"(?!(?:make|turn|paint|colou?r|change|dye|tint|recolou?r|repaint|stain|give|have|set|let|keep|go|add|use"
+    r"|it|only|just|all|more|less|in|on|to|and|with|black and) )"
+)
 _PATTERNS: tuple[re.Pattern[str], ...] = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -34,6 +38,11 @@ _PATTERNS: tuple[re.Pattern[str], ...] = tuple(
         rf"\b(?:blur(?: out)?|sharpen|enlarge|shrink|brighten|darken|lighten|hide) {_THING}{_STOP}",
         r"(?:^|[,.;:!?(\n]\s*|\b(?:and|but) )(?P<thing>(?:the|this|that|these|those|all|an?|his|her|its|their|my|our) "
         r"[^,.;:!?(\n]{2,60}?) should be (?:an? |the )?[\w-]+",
+        # Without a verb: "sky purple", "sky -> sunset", "the background replaced with a beach".
+        rf"^(?P<thing>{_NO_VERB}(?:[^\W\d_]+ )??[^\W\d_]+):?(?: becomes| to| in)? (?:bright |dark |light |deep |pale )?(?:{_COLOURS})[.!]?$",
+        rf"^(?:(?:swap|replace|turn|change|make) )?(?P<thing>{_NO_VERB}(?:[^\W\d_]+ )?[^\W\d_]+) ?(?:->|=>|\u2192) ?\w",
+        r"\b(?P<thing>(?:the|this|that|my|our|his|her|its|their) [^,.;:!?(\n]{2,60}?) replaced (?:with|by)\b",
+        r"^no(?: more)? (?P<thing>(?:[^\W\d_]+ ){0,2}[^\W\d_]+)[.!]?$",
     )
 )
 _SHADES = r"(?:all |in |into |to |a |an |bright |dark |light |deep |pale |hot )*"
@@ -45,7 +54,8 @@ _PRONOUN_COLOUR = re.compile(
 _NO_THING = re.compile(
     r"^(?:it|the|an?|this|that|these|those|them|him|her|me|us|everything|anything|something|things|all|what.*|one|everyone.*|day|\d.*"
     r"|the (?:image|picture|photo|clip|video|footage|film|scene|whole .*|rest|first|second|last|third|one"
-    r"|mask\w*|marked .*|selected .*|white .*|area.*|region.*|spot|part.*)|.*\bmask.*|.*_\d.*|.*[{}].*"
+    r"|mask\w*|marked .*|selected .*|white .*|area.*|region.*|spot|part.*)"
+    r"|(?:white|black|marked|selected|matte) (?:part|area|region|spot|bit|zone)s?|(?:it )?up|slightly|nothing|hue.*|.*\bmask.*|.*_\d.*|.*[{}].*"
     r"|(?:image|picture|photo|clip|video|footage|scene)|.*\b(?:if|you|please|i|is|are|be)\b.*)$",
     re.IGNORECASE,
 )
@@ -63,7 +73,9 @@ _ARTICLE = re.compile(
 # The attachment as a whole, a place without a thing, or what a mask covers.
 _WHOLE = re.compile(
     r"(?:the |this |that |my )?(?:images?|pictures?|photos?|clips?|videos?|footage|film|scene|inside|mask\w*)"
-    r"|(?:under|inside|in|on|at) .*|.*\bmask(?:ed)?\b.*",
+    r"|(?:under|inside|in|on|at) .*|.*\bmask(?:ed)?\b.*"
+    r"|what(?:'s|\u2019s| is|ever is)? (?:in|under|inside|there)\b.*"
+    r"|(?:the )?(?:white|black|marked|selected|highlighted|matte) (?:part|area|region|spot|bit|zone)s?",
     re.IGNORECASE,
 )
 
@@ -99,12 +111,31 @@ def recoloured_pronoun(edit: str, target: str | None) -> str | None:
 
 
 def find_target(edit: str) -> str | None:
-    """Return the words of `edit` that name what is changed, without article, or None if unsure."""
+    """Return the words of `edit` that name what is changed, without article, or None if unsure.
+
+    Where several things are changed, none of them is the target.
+    """
     hits = [match for pattern in _PATTERNS if (match := pattern.search(edit))]
     if not hits:
         return None
-    match = min(hits, key=lambda hit: (hit.start(), hit.end()))
-    thing = _WHERE.sub("", match.group("thing").strip())
+    first = min(hits, key=lambda hit: (hit.start(), hit.end()))
+    if any(_is_another(hit, first) for hit in hits):
+        return None
+    return _bare(first.group("thing"))
+
+
+def _is_another(hit: re.Match[str], first: re.Match[str]) -> bool:
+    """Whether a later edit is of another thing: "remove the car and make the sky blue"."""
+    other = _bare(hit.group("thing"))
+    return hit.start("thing") >= first.end("thing") and other not in (
+        None,
+        _bare(first.group("thing")),
+    )
+
+
+def _bare(words: str) -> str | None:
+    """Return the name of a thing without article and picture; None where it is none."""
+    thing = _WHERE.sub("", words.strip())
     if _NO_THING.match(thing) or len(thing.split()) > 9:
         return None
     bare = _ARTICLE.sub("", thing).strip(" '\"-")

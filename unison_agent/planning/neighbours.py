@@ -58,6 +58,10 @@ _UNITS: tuple[tuple[str, str, frozenset[NumberField]], ...] = (
     ),
     (r"(?!)", r"\s?(?:mm|cm|km|kg|mph|kmh|km/h)\b|\s?[%°]|[ -]years?\b|[ -]?min[a-z]*\b"
         r"|[ -]hours?\b", _NONE),
+    # A time of day, or a ratio.
+    (r"(?<!\d)\d{1,2}:", r":[0-5]\d(?!\d)", _NONE),
+    # What is there already.
+    (r"\b(?:these|those) ", r"(?!)", _NONE),
     # Counted creatures and things, and words that begin with a numeral.
     (r"(?!)", r"[只隻匹头頭朵杯辆輛棵羽]|人(?!分)|毛|角|日月", _NONE),
 )  # fmt: skip

@@ -44,6 +44,8 @@ _TENS = {
         ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], start=2
     )
 } | {"fourty": 40, "ninty": 90}
+# Written as one word: "twentyfour".
+_JOINED = {ten + one: _TENS[ten] + _UNITS[one] for ten in _TENS for one in [*_UNITS][1:10]}
 _SCALES = {"hundred": 100, "thousand": 1000}
 _DIGITS = re.compile(r"\d+(?:[.,\u066b]\d+)*|(?<![\w.])\.\d+")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -254,6 +256,8 @@ def _number_words(text: str, words: list[re.Match[str]], at: int) -> tuple[int, 
             total, part, room = total + part * 12, 0, 0
         elif spoken in _SCALES and here == at:
             total = room = _SCALES[spoken]
+        elif spoken in _JOINED and room > 99:
+            total, part, room = total or 0, part + _JOINED[spoken], 0
         elif spoken in _UNITS and _UNITS[spoken] < room and (room != 10 or _UNITS[spoken] > 0):
             total, part, room = total or 0, part + _UNITS[spoken], 0
         else:

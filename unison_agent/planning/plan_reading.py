@@ -259,19 +259,19 @@ class _Reading:
 
 
 def _with_target(call: TaskCall, stated: Stated) -> TaskCall:
-    """Return an edit without mask with the words that plainly name what is changed, where they say it."""
-    match call:
-        case ImageEditing(mask=None) | VideoEditing(mask=None):
-            if call.target is not None:
-                call = call.model_copy(update={"target": of_thing(call.prompt, call.target)})
-            words = recoloured_pronoun(call.prompt, call.target)
-            if call.target is not None and is_wanted_colour(call.prompt, call.target):
-                call = call.model_copy(update={"target": None})
-            if words is None and call.target is None:
-                words = find_target(call.prompt)
-            words = None if words is None else " ".join(words.split())
-            if words is None or len(words) > LONGEST_SPAN["target"] or not stated.places(words):
-                return call
-            return call.model_copy(update={"target": words})
-        case _:
-            return call
+    """Return an edit with a target that names a thing to be changed, or none; one without mask gets what is plainly named."""
+    if not isinstance(call, (ImageEditing, VideoEditing)):
+        return call
+    target = None if call.target is None else of_thing(call.prompt, call.target)
+    if target is not None and target in (call.negative_prompt or ""):
+        target = None  # "make it winter, no people"
+    if call.mask is None:
+        words = recoloured_pronoun(call.prompt, target)
+        if target is not None and is_wanted_colour(call.prompt, target):
+            target = None
+        if words is None and target is None:
+            words = find_target(call.prompt)
+        words = None if words is None else " ".join(words.split())
+        if words is not None and len(words) <= LONGEST_SPAN["target"] and stated.places(words):
+            target = words
+    return call.model_copy(update={"target": target})

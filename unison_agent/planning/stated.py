@@ -15,9 +15,12 @@ from typing import TypeAlias
 
 from unison_agent.planning.numbers import Spelled, read_numbers, spell_digits
 from unison_agent.planning.stated_words import (
+    CLOCK,
+    CLOCK_RATIOS,
     CONTROL_WORDS,
     NEGATION,
     RATIO,
+    RATIO_WORDS,
     RESOLUTIONS,
     SHAPES,
     TURN,
@@ -147,8 +150,16 @@ def _aspect_ratios(spelled: Spelled, text: str, numbers: Said) -> Said:
     for (start, end), width in sorted(small):
         between = RATIO.match(text, end)
         for last, height in begins[between.end()] if between else ():
-            found[f"{width}:{height}"] = (*found.get(f"{width}:{height}", ()), (start, last))
+            name = f"{width}:{height}"
+            if not _tells_time(text, (start, last), name):
+                found[name] = (*found.get(name, ()), (start, last))
     return found
+
+
+def _tells_time(text: str, place: Place, name: str) -> bool:
+    """Whether a ratio is a time of day: "the clock shows 20:15"."""
+    looks_so = CLOCK.fullmatch(text, *place) is not None and name not in CLOCK_RATIOS
+    return looks_so and RATIO_WORDS.search(text) is None
 
 
 def _control_types(text: str) -> Said:

@@ -51,7 +51,7 @@ RESOLUTIONS: tuple[tuple[re.Pattern[str], str | None], ...] = (
 SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(
-            r"\bsq\w*are?\b|\bsqa?u?a?re|\bsqu\w*re\b|quadrat|quadrado|carr[ée]|cuadrad|正方|مربع"
+            r"\bsq\w*are?\b|\bsqa?u?a?re(?!s\b)|\bsqu\w*re\b|quadrat|quadrado|carr[ée]|cuadrad|正方|مربع"
             r"|(?<![长長])方形|真四角|スク(?:エ|ウェ)ア|정사각|정방형|квадрат",
             re.IGNORECASE,
         ),
@@ -91,9 +91,18 @@ SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
 # Between the two numbers of a ratio; a mark is only between digits.
 RATIO = re.compile(
     r"(?<=\d)[ -]?[:\uff1a/x\u00d7-][ -]?(?=\d)"
+    r"|(?<=[a-z])-(?=(?:one|two|three|four|five|nine|ten|sixteen|twenty-one)\b)"
     r"|[ -]?(?:(?:by|to|zu|auf|sur|par|per|por|op|на|к)(?![^\W\d_])|比|対|對|对|대|[إا]لى|على|في|بـ)[ -]?",
     re.IGNORECASE,
 )
+
+# What looks like a time of day is no ratio, unless words speak of one.
+CLOCK = re.compile(r"(?:[01]?\d|2[0-4])[:\uff1a][0-5]\d(?!\d)")
+RATIO_WORDS = re.compile(
+    r"ratio|aspect|format|crop|verh[äa]ltnis|rapport|proporc|relaci[óo]n|比|نسب[ةه]|비율|соотношени",
+    re.IGNORECASE,
+)
+CLOCK_RATIOS = frozenset({"9:16", "9:21", "10:16", "16:10"})
 
 CONTROL_WORDS: dict[str, re.Pattern[str]] = {
     name: re.compile(pattern, re.IGNORECASE)
