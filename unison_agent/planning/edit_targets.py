@@ -10,9 +10,13 @@ _COLOURS = (
     "red|orange|yellow|green|blue|purple|pink|brown|black|white|gr[ae]y|teal|turquoise|violet|gold|silver"
     "|golden|beige|cream|navy|crimson|scarlet|lime|magenta|cyan|maroon"
 )
+_SHADES = (
+    r"(?:(?:all|in|into|to|an?|bright|dark|light|deep|pale|hot|matte|glossy|soft|plain|solid|neon|sage|cobalt"
+    r"|pastel|burnt|completely|entirely) )*"
+)
 _STOP = (
     r"(?= (?:with|by|for|into|to|so|but|without|except|wherever|and|while|as|until|when|because|using|please|pls|throughout|too"
-    r"|instead|like|keeping|leaving|if|then|in (?:every|all|each|this|the (?:image|picture|photo|clip|video"
+    r"|instead|like|keeping|leaving|if|then|a bit|a little|slightly|in (?:every|all|each|this|the (?:image|picture|photo|clip|video"
     r"|footage|first|second|last))|from (?:the|this|that|my|our|his|her|their) (?:image|picture|photo\w*|pic|shot|scene"
     r"|clip|video|footage|frame)|(?:image|video)_\d)\b|[,.;:!?(\n]|$)"
 )
@@ -27,15 +31,14 @@ _PATTERNS: tuple[re.Pattern[str], ...] = tuple(
         rf"\b(?:replace|swap|substitute|exchange|switch)(?: out)? {_THING} (?:with|by|for|to|against)\b",
         rf"\b(?:turn|change|changing|convert|transform) (?:the colou?r of )?{_THING}(?: colou?r)? (?:in)?to\b",
         rf"\b(?:recolou?r|repaint|paint|dye|tint|colou?r|stain) {_THING} "
-        rf"(?:(?:in )?(?:a |bright |dark |light |deep |pale |matte |soft )*(?:{_COLOURS})\b{_STOP}|to\b|in\b)",
-        rf"\b(?:turn|make|change) {_THING} (?:all |bright |dark |light |deep |pale |hot )*(?:{_COLOURS})\b{_STOP}",
+        rf"(?:{_SHADES}(?:{_COLOURS})\b{_STOP}|to\b|in\b)",
+        rf"\b(?:turn|make|change) {_THING} {_SHADES}(?:{_COLOURS})\b{_STOP}",
         rf"\b(?:remove|erase|delete|get rid of|take out|take away|wipe out|eliminate|cut out|clone out)"
         rf" {_THING}{_STOP}",
         rf"\b(?:take|cut|edit|clone|wipe) {_THING} (?:out|away)\b",
         rf"\b(?:make|let) {_THING} (?:look |much |a bit |a little |slightly |far |twice as )?"
         r"(?:bigger|smaller|larger|taller|shorter|wider|brighter|darker|shinier|thinner|thicker|rounder)\b",
-        r"\b(?:give) (?P<thing>(?:the|his|her|their|my|our) [\w-]+(?: [\w-]+)?) (?:an?|some|\w+er)\b",
-        rf"\b(?:blur(?: out)?|sharpen|enlarge|shrink|brighten|darken|lighten|hide) {_THING}{_STOP}",
+        rf"\b(?:blur(?: out)?|sharpen|enlarge|shrink|brighten|darken|lighten|hide)(?: up)? {_THING}{_STOP}",
         r"(?:^|[,.;:!?(\n]\s*|\b(?:and|but) )(?P<thing>(?:the|this|that|these|those|all|an?|his|her|its|their|my|our) "
         r"[^,.;:!?(\n]{2,60}?) should be (?:an? |the )?[\w-]+",
         # Without a verb: "sky purple", "sky -> sunset", "the background replaced with a beach".
@@ -45,7 +48,6 @@ _PATTERNS: tuple[re.Pattern[str], ...] = tuple(
         r"^no(?: more)? (?P<thing>(?:[^\W\d_]+ ){0,2}[^\W\d_]+)[.!]?$",
     )
 )
-_SHADES = r"(?:all |in |into |to |a |an |bright |dark |light |deep |pale |hot )*"
 _PRONOUN_COLOUR = re.compile(
     r"\b(?:make|turn|paint|colou?r|recolou?r|change|dye|tint) (?P<pronoun>it|this|that|them)"
     rf" {_SHADES}(?P<colour>{_COLOURS})\b(?P<alone>(?! and (?:black|white)){_STOP})?",
@@ -67,6 +69,12 @@ _WHERE = re.compile(
 _ARTICLE = re.compile(
     r"^(?:(?:just|only) )?(?:all? (?:of )?)?(?:(?:the|teh|an?|this|that|these|those|my|our|your|his|her|its|their) )+",
     re.IGNORECASE,
+)
+
+
+# What it is taken off; not "second from the left".
+_OFF = re.compile(
+    r" (?:off|from) (?!(?:the )?(?:left|right|top|bottom|front|back)\b).*", re.IGNORECASE
 )
 
 
@@ -135,7 +143,7 @@ def _is_another(hit: re.Match[str], first: re.Match[str]) -> bool:
 
 def _bare(words: str) -> str | None:
     """Return the name of a thing without article and picture; None where it is none."""
-    thing = _WHERE.sub("", words.strip())
+    thing = _OFF.sub("", _WHERE.sub("", words.strip()))
     if _NO_THING.match(thing) or len(thing.split()) > 9:
         return None
     bare = _ARTICLE.sub("", thing).strip(" '\"-")
