@@ -35,6 +35,10 @@ from unison_agent.planning.edit_targets import (
         ("black and white", None),
         ("white region -> frost", None),
         ("remove the car and make the sky blue", None),
+        ("remove the car and remove the bus", None),
+        ("navy blue", None),
+        ("winter -> summer", None),
+        ("no changes", None),
         ("make the van white and get rid of the van", "van"),
         ("sharpen it up", None),
         ("straighten the horizon", None),
@@ -81,3 +85,5 @@ def test_words_for_a_place_or_a_mask_name_no_thing(words: str) -> None:
 def test_a_thing_keeps_its_place_and_loses_its_change() -> None:
     assert of_thing("make the sign behind me blue", "sign behind me") == "sign behind me"
     assert of_thing("turn it from red to blue", "cape from red to blue") == "cape"
+    walker = "man walking from left to right"
+    assert of_thing(f"remove the {walker}", walker) == walker

@@ -65,12 +65,24 @@ def test_what_a_planner_overlooked_is_taken_up_with_its_evidence():
 
 
 @pytest.mark.parametrize(
-    "text", ["a fox, 25 steps, small", "a fox. guidance 5 and 25 steps", "25 sampling steps, a fox"]
+    ("text", "steps"),
+    [
+        ("a fox, seed 4, 25 steps", 25),
+        ("a fox. guidance 6.5, 25 steps, small", 25),
+        ("25 sampling steps, a fox", 25),
+        ("a fox on a porch with 3 steps, seed 4, 25 steps", 25),
+        # Of the picture, as far as the words go.
+        ("a fox on a wooden deck, 4 steps, a red door", None),
+        ("a fox and a staircase with 30 steps", None),
+        ("a fox and 20 steps, seed 4", None),
+    ],
 )
-def test_steps_between_marks_are_taken_up(text: str):
-    (call,) = planned(text, {"task": "text_to_image", "prompt": "a fox"}).steps
+def test_steps_beside_a_setting_are_taken_up(text: str, steps: int | None):
+    plan = planned(text, {"task": "text_to_image", "prompt": "a fox"})
+    (call,) = plan.steps
     assert isinstance(call, TextToImage)
-    assert call.steps == 25
+    assert call.steps == steps
+    assert "steps" not in {one.field for one in plan.unused}
 
 
 def test_a_value_goes_to_the_one_step_that_can_hold_it():
@@ -138,6 +150,10 @@ def test_an_unsure_plan_tells_it_too():
         ("not the depth, the outlines! a knight", "a knight", "control_type", "canny"),
         ("a knight, vertical video", "a knight", "aspect_ratio", "portrait"),
         ("a knight, 16:9", "a knight", "aspect_ratio", "16:9"),
+        ("9:16 portrait format: a knight", "a knight", "aspect_ratio", "9:16"),
+        ("9:16 landscape format: a knight", "a knight", "aspect_ratio", None),
+        ("ارسم فارسا a knight", "a knight", "control_type", None),
+        ("Show three posters of a knight", "a knight", "num_outputs", None),
         ("一个骑士。横屏", "一个骑士", "aspect_ratio", "landscape"),
         ("a knight, they won 7:2", "a knight", "aspect_ratio", None),
         ("a knight with a portrait of a king", "a knight", "aspect_ratio", None),

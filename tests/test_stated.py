@@ -62,7 +62,9 @@ def test_ratios_and_shapes():
     assert tuple(read_stated("nine-sixteen, upright").aspect_ratios) == ("portrait", "9:16")
     assert tuple(read_stated("2.39 to 1").aspect_ratios) == ("2.39:1",)
     assert tuple(read_stated("an aspect ratio of 20:15").aspect_ratios) == ("20:15",)
+    assert tuple(read_stated("an 18:24 poster").aspect_ratios) == ("18:24",)
     assert not read_stated("a clock showing 20:15").aspect_ratios
+    assert not read_stated("the harbour, 6:30 pm").aspect_ratios
     assert not read_stated("a board of 64 squares").aspect_ratios
     assert not read_stated("1024x768").aspect_ratios
     assert tuple(read_stated("a tall portrait, upright").aspect_ratios) == ("portrait",)

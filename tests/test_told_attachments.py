@@ -3,6 +3,8 @@
 import pytest
 
 from tests.admitting import admits, request
+from unison_agent.errors import PlanningError
+from unison_agent.planning.plan_reading import read_plan
 from unison_agent.planning.request_schema import request_schema
 from unison_agent.planning.told_attachments import read_told
 from unison_agent.tasks import MediaKind
@@ -66,6 +68,71 @@ def test_who_is_who(text: str, kinds: tuple[MediaKind, ...], expected: dict[str,
     assert read_told(text, request(text, *kinds).attachments).roles == expected
 
 
+ONE_VIDEO: tuple[MediaKind, ...] = ("video",)
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        # About what is in the picture, not about the picture.
+        ("Turn image_1 into a birthday card for my friend", ("image",)),
+        ("remove the thing in image_1 that doesn't belong", ("image",)),
+        ("In image_1 the people should be left out", ("image",)),
+        ("image_1: junk on the floor, remove it", ("image",)),
+        ("In image_1, leftover scaffolding must vanish", ("image",)),
+        ("the photo is for my boss, remove the background", ("image",)),
+        ("把第一张图里无关的人去掉", ("image",)),
+        ("第一张图不用改背景。把车变红", ("image",)),
+        ("一枚目の関係ない人を消して", ("image",)),
+        ("Ignore the image noise, sharpen it", ("image",)),
+        ("skip the photo description and just make it darker", ("image",)),
+        ("Do not use the photo unless it is sharp", ("image",)),
+        ("No need for the photo to change size, just make the sky purple", ("image",)),
+        ("merge image_1 and image_2, nothing left out", TWO_IMAGES),
+        ("image_1 as it is, then image_2, don't forget!", TWO_IMAGES),
+        ("Blend image_1 with image_2 (unimportant which is larger)", TWO_IMAGES),
+        # One use of it is excluded, another is wanted.
+        ("don't use image_2 for the background, use it for the dog", TWO_IMAGES),
+        ("don't use image_1 alone, combine it with image_2", TWO_IMAGES),
+        ("keep the second image as it is and put the dog from the first image into it", TWO_IMAGES),
+        ("Put the cat of image_2 into image_1 without changing image_1 otherwise", TWO_IMAGES),
+        ("Don't change the photo, just describe it. What happens in the clip?", IMAGE_AND_VIDEO),
+        # A mask in the picture, and a picture that shows where something is.
+        ("The photo has a mask hanging on the wall, remove it", ("image",)),
+        ("the picture shows where we camped. make it night", ("image",)),
+        ("the video shows the part of town I like. Make it rain", ONE_VIDEO),
+        ("image_1 shows the spot, image_2 the statue: put the statue there", TWO_IMAGES),
+        # What is taken from a picture, or goes to it.
+        ("take the style from image_2 and animate image_1", TWO_IMAGES),
+        ("limit the edit of image_1 to image_2, which is black and white", TWO_IMAGES),
+        ("Add snow to the first picture, then animate it", TWO_IMAGES),
+    ],
+)  # fmt: skip
+def test_what_only_sounds_like_it_closes_nothing(text: str, kinds: tuple[MediaKind, ...]):
+    told = read_told(text, request(text, *kinds).attachments)
+    assert (told.left_out, dict(told.roles)) == (frozenset(), {})
+
+
+def test_explicit_frames_and_pairs():
+    for text, first, last in (
+        ("the hat comes from image_2. Make a video, begin with image_1", "image_1", None),
+        ("morph image_2 into image_1", "image_2", "image_1"),
+        ("go from the first picture to the second", "image_1", "image_2"),
+        ("begin with image_1, no, begin with image_2", None, None),
+    ):
+        roles = read_told(text, request(text, *TWO_IMAGES).attachments).roles
+        assert (roles.get("first_frame"), roles.get("last_frame")) == (first, last), text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["用掩码图把车换成自行车", "Cambia el coche a rojo solo en la región indicada", "표시된 영역만 빨갛게 바꿔줘",
+     "modifie seulement la partie masquée", "Make the sofa blue, only the part shown in the other file"],
+)  # fmt: skip
+def test_a_mask_is_spoken_of_in_many_ways(text: str):
+    assert read_told(text, request(text, *TWO_IMAGES).attachments).maskable
+
+
 @pytest.mark.parametrize(
     ("text", "written", "expected"),
     [
@@ -85,6 +152,20 @@ def test_who_is_who(text: str, kinds: tuple[MediaKind, ...], expected: dict[str,
 )  # fmt: skip
 def test_the_grammar_is_closed_over_it(text: str, written: str, expected: bool):
     assert admits(request(text, *TWO_IMAGES), written, ()) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "written", "reason"),
+    [
+        ("ignore image_1, make it red", '{"task":"image_editing","source":"image_1"}', "leaves out"),
+        ("use image_2 as the mask, make it red", '{"task":"image_editing","source":"image_2","mask":"image_1"}',
+         "which the request calls the mask"),
+        ("start on image_2", '{"task":"image_to_video","first_frame":"image_1"}', "must be image_2, as the request says"),
+    ],
+)  # fmt: skip
+def test_and_so_is_what_another_planner_writes(text: str, written: str, reason: str):
+    with pytest.raises(PlanningError, match=reason):
+        read_plan(request(text, *TWO_IMAGES), written)
 
 
 def test_so_is_the_schema_for_models_that_take_no_grammar():

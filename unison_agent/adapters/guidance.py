@@ -21,7 +21,7 @@ def guided_for(share: float, steps: int, then: StepEnd) -> StepEnd:
         steps: Of the run.
         then: Called at the end of each step.
     """
-    guided = max(1, math.ceil(share * steps))
+    guided = max(1, math.ceil(round(share * steps, 6)))
 
     def ended(pipe: object, step: int, time: object, kept: dict[str, object]) -> dict[str, object]:
         if step + 1 >= guided and guided < steps:

@@ -53,69 +53,52 @@ FOREIGN_NOUNS: Mapping[str, MediaKind] = {
     **dict.fromkeys(("视频", "影片", "動画"), "video"),
 }
 
-# The attachment is none of the matter. With nothing else attached, only these words say so.
+# What is said of an attachment is said: a mark, the end, or the next wish follows.
+_DONE = r"(?= ?(?:[.,;:!?)\]\u2014\u2013。，！]|- |\n|$)| (?:and|but|or|please|pls|for (?:now|this|that|the moment)|here|und|aber)\b)"
+DONE = re.compile(_DONE, re.IGNORECASE)
+# With nothing else attached, only these words say that an attachment is none of the matter.
 IGNORED_BEFORE = re.compile(
     r"(?:\bignor(?:e|ing)|\bdisregard(?:ing)?|\bforget(?:ting)?(?: about)?|\bskip(?:ping)?|\bleav(?:e|ing) out|\bexclud(?:e|ing)"
-    r"|\b(?:do not|don['\u2019]?t|dont|never|without) (?:use|using|include|including|need|consider|look at)"
+    r"|\b(?:do not|don['\u2019]?t|dont|never|without) (?:use|using|include|including|need|consider|look(?:ing)? at)"
     r"|\bno need for|\bnever mind|\bignorier\w*|\bignora\w*|\bvergiss|\boublie\w*|忽略|无视) ?(?:about )?$",
     re.IGNORECASE,
 )
-_USELESS = r"(?:unused|irrelevant|unrelated|unimportant|superfluous|left ?over|junk|discarded|a mistake|an accident)"
-_NOT = r"(?:not|isn['\u2019]?t|aren['\u2019]?t|never)"
-_NOT_FOR_THIS = (
-    rf"{_NOT} (?:relevant|needed|important|used|to be used|to appear|part of|for (?:this|now))\b"
-    r"|(?:only |just )?(?:there |here |attached )?for (?:later|another (?:day|time|job|project|task|one)|next time|information only"
-    r"|my (?:colleague|friend|boss)\w*)\b"
-    r"|only (?:there|here|attached)\b"
+_USELESS = (
+    r"(?:unused|irrelevant|unrelated|unimportant|superfluous|left ?over|junk|discarded|a mistake|an accident|for (?:later|next time)"
+    r"|(?:for|from) (?:another|some other|a different) (?:day|time|job|project|task|one)|some other project)"
 )
-_MAY_GO = (
-    r"\b(?:can|should|must|may) (?:be (?:ignored|skipped|left out)|stay out)\b|\bnicht (?:verwenden|benutzen|nehmen)\b"
-    r"|\b(?:doesn['\u2019]?t|does not) (?:matter|count|belong)|\bhas nothing to do\b"
-)
-_BY_MISTAKE = r"\b(?:got|came|slipped|attached|added|sent|uploaded|included) (?:in |along |here )?by (?:mistake|accident)\b"
-# Right after an attachment, however it is named.
+_NOT = r"(?:not|isn['\u2019]?t|aren['\u2019]?t|wasn['\u2019]?t|never)"
+_BY_MISTAKE = r"(?:got|came|slipped|attached|added|sent|uploaded|included) (?:in |along |here )?by (?:mistake|accident)"
+# Right after an attachment, however it is named, and nothing more of it.
 IGNORED_AFTER = re.compile(
-    rf" ?\)? ?(?:(?:(?:is|was|are|stays)\b|['\u2019]s) (?:just |only |merely |totally )?(?:{_USELESS}\b|{_NOT_FOR_THIS})"
-    rf"|{_NOT} (?:needed|relevant|used|part of|for this)\b|\(?unused\b|{_MAY_GO}|{_BY_MISTAKE})",
-    re.IGNORECASE,
-)
-# In the same sentence, of one that is told from others by its number, before another one is spoken of.
-IGNORED_LATER = re.compile(
-    rf"[^.;!?=。\n]{{0,36}}?(?:(?:\b(?:is|are|was|were|stays) |['\u2019]s |[=:(,] ?)(?:(?:just|only|all|some|from|there) )*{_USELESS}\b"
-    rf"|\b(?:{_NOT_FOR_THIS})|{_MAY_GO}|{_BY_MISTAKE}|\b(?:only|just) (?:fyi|so you know)\b|\b(?:some|a) other project\b"
-    r"|\bleft (?:out|aside)\b|\b(?:ignore|skip|disregard|forget)(?: (?:it|that|this|them)(?: one)?)?(?=[.,;:!)]|$)"
-    r"|\b(?:do not|don['\u2019]?t|dont) (?:use|need)(?: (?:it|that|this))?(?: (?:one|now|today|here))?(?=[.,;:!)]|$)"
-    r"|不用|不要用|别用|无关|使わない|無視|関係ない)",
+    rf"(?: ?\)?(?: (?:is|was|are|were|stays)|['\u2019]s| ?[=:(,])? ?(?:(?:just|only|merely|totally|all|there|here|attached) )*"
+    rf"(?:{_USELESS}|{_NOT} (?:relevant|needed|important|used|to be used|part of (?:this|it))|there by (?:mistake|accident))"
+    rf"| (?:was )?{_BY_MISTAKE}"
+    r"| ?,? ?(?:ignore|skip|disregard|forget)(?: (?:it|that|this|them)(?: one)?)?| (?:can|should|must|may) (?:be (?:ignored|skipped|left out)|stay out)"
+    r"|,? (?:do not|don['\u2019]?t|dont) (?:use|need) (?:it|that|this)(?: one)?|(?: bitte)? nicht (?:verwenden|benutzen|nehmen)"
+    rf"|['\u2019]s only there so you know[^.,;!?]*|不用|不要用|别用|无关|は使わない(?:で)?|は無視(?:して)?){_DONE}",
     re.IGNORECASE,
 )
 # Beside another attachment these say it as well.
 PASSED_BEFORE = re.compile(
     r"(?:(?:^|[,(;:.!\u2014\u2013-] ?|\b(?:but|and) )not(?: with| from| using| in)?"
-    r"|\b(?:do not|don['\u2019]?t|dont|without) (?:touch|touching|edit|editing|chang(?:e|ing)|alter|animate|mind)"
     r"|\bnothing (?:with|from)|\b(?:except|besides|apart from|other than|rather than|instead of)) $",
     re.IGNORECASE,
 )
-ALONE_BEFORE = re.compile(r"\b(?:leave|keep|leaving|keeping) $", re.IGNORECASE)
-ALONE_AFTER = re.compile(
-    r" (?:(?:alone|untouched|aside|out|unchanged|as (?:it )?is)\b)", re.IGNORECASE
-)
-# The words go on about something of the attachment, or a use of it.
-GOES_ON = re.compile(
-    r"['\u2019]s\b| (?:of|as|until|unless|too much|itself)\b(?! (?:it is|is)\b)"
-    r"| (?:frame|mask|background|quality|size|style|ratio|colou?rs?)\b",
-    re.IGNORECASE,
-)
+ALONE_BEFORE = re.compile(r"\b(?:leave|leaving) $", re.IGNORECASE)
+ALONE_AFTER = re.compile(rf" (?:alone|aside|out(?: of (?:this|it|that))?){_DONE}", re.IGNORECASE)
 
 # "Image_1 is the", "image_1 (", "image_1: " and the like.
 _IS = (
-    r"(?: ?[:=(]| \)?(?:is|['\u2019]s|as|being|serves? as|works as|acts as|to be|should be|has|contains|holds|gives|for|als|ist|comme"
+    r"(?: ?[:=(]| \)?(?:is|['\u2019]s|as|being|serves? as|works as|acts as|to be|should be|gives|for|als|ist|comme"
     r"|como|come|es|est)\b|是|が|は)"
 )
 _ARTICLE = r"(?:a|an|the|my|our|your|its|die|das|eine?|le|la|un|una)"
 _MASK = r"(?:masks?|maks|maske|masque|m[áa]scara|maschera|mattes?|stencil|蒙版|遮罩|マスク)"
 MASK_WORD = re.compile(
     rf"{_MASK}|\bma[sck]{{1,2}}(?:ed)?\b|\bmsa?k|\bselect|region|\bareas?\b|silhouette|wh?ite|\bmark|inpaint|black[- ]and|b/?w\b|\broto|cut-?out|alpha"
-    r"|\bwhere\b|\bwher\b|\bspot\b|inside|covered|segment|painted|blob|brush|hi?gh?li(?:gh)?ted|circled|stelle|bereich|markier|maskiert"
+    r"|\bwhere\b|\bwher\b|\bspot\b|\bparts?\b|\bshapes?\b|attach|upload|\bfiles?\b|\bother (?:image|pic|photo|clip|video|one)"
+    r"|掩码|掩膜|区域|區域|範囲|領域|영역|표시|област|выдел|[áa]rea|regi[óã]|masqu|\bpart(?:e|ie)\b|inside|covered|segment|painted|blob|brush|hi?gh?li(?:gh)?ted|circled|stelle|bereich|markier|maskiert"
     r"|\bzon[ae]|blanco|blanche?|weiß|schwarz|选区|選区|白|قناع|ماسك|मास्क|마스크|маск",
     re.IGNORECASE,
 )
@@ -126,20 +109,33 @@ _WORDS_BEFORE: dict[ToldRole, str] = {
     "mask": rf"\b{_MASK}(?: is(?: in)?|:| ?=|, in|, namely| file is) (?:in )?$|\b{_MASK} ?= ?$",
     "control": rf"\b{_MAPS}(?: is(?: in)?|:| in| of| from|, from) $|\b(?:control|pose|depth|edges?|sketch) ?[=:] ?$",
     "first_frame": r"(?<!n't )(?<!not )\b(?:start\w*|begin\w*|opens?|opening|commen\w+|begonnen)(?: out| off)?"
-    r"(?: with| on| from| at| in| is|:| mit)? $|(?<!backwards )\b(?:from|vom|von|depuis|desde) $"
+    r"(?: with| on| from| at| in| is|:| mit)? $"
     r"|\bfirst frame(?: is|:| =| from| should be)? $|\bfirst ?= ?$",
     "last_frame": r"(?<!n't )(?<!not )\b(?:ends?|ending|finish\w*|land\w*|clos(?:es?|ing)|stops?)(?: up)?"
-    r"(?: with| on| at| in| is|:)? $|\b(?:in)?to $|\b(?:zum|zur) $|\blast frame(?: is|:| =| from| should be)? $|\blast ?= ?$",
+    r"(?: with| on| at| in| is|:)? $|\blast frame(?: is|:| =| from| should be)? $|\blast ?= ?$",
 }
 _WORDS_AFTER: dict[ToldRole, str] = {
     "mask": rf"{_IS}(?: (?:only|just|simply|actually))?(?: ?{_ARTICLE} )? ?(?:(?:b/?w|black[- ]and[- ]white|rough|hand[- ]?\w+"
     rf"|inpaint\w*|matching|corresponding|moving) )?{_MASK}(?![a-z])(?! ?[:=])"
-    r"|,? (?:is |which )?(?:marks?|shows|says|tells|marking|showing|has|covers)(?: you| only)? (?:the (?:region|area|spot|part|place)"
-    r"|where|what to)\b| is (?:where|white where)\b",
+    r"|,? (?:which )?(?:marks|marking)(?: you| only)? (?:the (?:region|area|spot|part|place)|where|what)\b"
+    r"|,? (?:which )?(?:shows|says|tells)(?: you| only)? (?:the (?:region|area|spot|part|place) (?:to|that should|you)|where to|what to)\b"
+    r"| is white where\b",
     "control": rf"{_IS}(?: (?:only|just))?(?: ?{_ARTICLE} )? ?(?:\w+ )?{_MAPS}(?![a-z])(?! ?[:=])",
     "first_frame": rf"{_IS}(?: ?{_ARTICLE} )? ?(?:{_FIRST})(?: (?:frame|shot|image|picture|one))?\b(?! ?[:=])",
     "last_frame": rf"{_IS}(?: ?{_ARTICLE} )? ?(?:{_LAST})(?: (?:frame|shot|image|picture|one))?\b(?! ?[:=])",
 }
+
+
+# "From image_2 to image_1", "morph image_1 into image_2": words before the first, between the two.
+PAIR_BEFORE = re.compile(
+    r"(?:\b(?:from|between|von|vom|de|depuis|desde|da|dal)|从|從|\b(?:fad|morph|transition|turn|dissolv|blend|go)\w*(?: from)?) ?$",
+    re.IGNORECASE,
+)
+PAIR_BETWEEN = re.compile(
+    r",? ?(?:(?:slowly|gently|smoothly|over|all the way|then|on|fading|morphing|ending) )*(?:(?:in)?to|into|towards|bis|zu[mr]?|nach"
+    r"|auf|à|a|al|hasta|vers|到)(?: (?:the|my|das|dem|la|le|el))? ?",
+    re.IGNORECASE,
+)
 
 
 def _compiled(said: Mapping[ToldRole, str]) -> Mapping[ToldRole, re.Pattern[str]]:

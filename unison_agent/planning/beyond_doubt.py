@@ -24,14 +24,15 @@ _QUOTED = re.compile(
     r'"[^"]*"|\u201c[^\u201d]*\u201d|\u201e[^\u201c\u201d]*[\u201c\u201d]|\u00ab[^\u00bb]*\u00bb|「[^」]*」'
 )
 _A_YEAR, _FEWEST_FRAMES = 1000, 2
+_THERE = ("these ", "those ", "the ", "both ")
 _NAMED = frozenset({"resolution", "control_type", "aspect_ratio"})
 # Words like "edges" and "4:3" are often of the scene: where no step can hold them, nothing is said of them.
 _QUIETLY = frozenset({"num_outputs", "control_type", "aspect_ratio"})
 _LINES = re.compile(r"\d{3,4} ?p", re.IGNORECASE)
-# "25 steps" between marks is a setting; "39 steps leading down to a pool" are of the scene.
-_ALONE_BEFORE = re.compile(r"(?:^|[,;:.(\n+&]|\b(?:and|with|at|in|using))\s*$", re.IGNORECASE)
-_ALONE_AFTER = re.compile(
-    r"\s?-?(?:sampling |inference |denoising |diffusion )?steps?\s*(?:[,;:.!)\n+&]|$)",
+# "25 steps" between marks beside another setting is one; "39 steps leading down to a pool" are of the scene.
+_PART = re.compile(r"[^,;.:!?(\n]+(?:[.:]\d[^,;.:!?(\n]*)*")
+_STEPS = re.compile(
+    r"\s*(?:and |with |at )?[\w-]+ (?P<kind>sampling |inference |denoising |diffusion )?steps?(?: please)?[\s)]*",
     re.IGNORECASE,
 )
 
@@ -93,10 +94,14 @@ def _values(
         yield from (
             _Value("resolution", name, p) for p in places if _LINES.fullmatch(stated.text, *p)
         )
-    for name in _FIELDS:
-        for number, place in plain_places(name, stated):
-            if _is_likely(name, number, place, stated.text):
-                yield _Value(name, number, place)
+    settings = [(name, *one) for name in _FIELDS for one in plain_places(name, stated)]
+    for name, number, place in settings:
+        if name == "steps":
+            others = [at for other, _, at in settings if other != "steps"]
+            if not _are_sampling_steps(place, others, stated.text):
+                continue
+        if _is_likely(name, number, place, stated.text):
+            yield _Value(name, number, place)
 
 
 def _names(stated: Stated, calls: Sequence[TaskCall], used: Sequence[Place]) -> Iterator[_Value]:
@@ -108,8 +113,28 @@ def _names(stated: Stated, calls: Sequence[TaskCall], used: Sequence[Place]) -> 
         ("aspect_ratio", plain_shapes(stated)),
     ):
         free = [(value, place) for value, place in places if not _overlaps(place, used)]
-        if len({value for value, _ in free}) == 1:
-            yield _Value(name, *free[0])
+        # "9:16, portrait format" says one thing twice.
+        said = {value for value, _ in free}
+        said -= {_shape_of(value) for value in said if ":" in value}
+        if len(said) == 1:
+            yield _Value(name, *next(one for one in free if one[0] in said))
+
+
+def _shape_of(ratio: str) -> str:
+    width, height = map(float, ratio.split(":"))
+    return "square" if width == height else "portrait" if width < height else "landscape"
+
+
+def _are_sampling_steps(place: Place, settings: Sequence[Place], text: str) -> bool:
+    """Whether steps are those of sampling and not of a stair: by their name, or alone between marks beside a setting."""
+    parts = list(_PART.finditer(text))
+    for number, part in enumerate(parts):
+        if part.start() <= place[0] and place[1] <= part.end():
+            said = _STEPS.fullmatch(part.group())
+            beside = parts[max(0, number - 1) : number + 2]
+            near = any(one.start() <= a and b <= one.end() for one in beside for a, b in settings)
+            return said is not None and (said["kind"] is not None or near)
+    return False
 
 
 def _overlaps(place: Place, used: Sequence[Place]) -> bool:
@@ -117,13 +142,11 @@ def _overlaps(place: Place, used: Sequence[Place]) -> bool:
 
 
 def _is_likely(name: NumberField, number: str, place: Place, text: str) -> bool:
-    """Whether it is none of what only looks so: "the 1920s", "only one frame is fixed", "image_2 frames"."""
+    """Whether it is none of what only looks so: "the 1920s", "between these two frames", "image_2 frames"."""
     if name == "duration_seconds" and float(number) >= _A_YEAR:
         return False
-    if name == "num_frames" and float(number) < _FEWEST_FRAMES:
-        return False
-    if name == "steps" and not (
-        _ALONE_BEFORE.search(text, 0, place[0]) and _ALONE_AFTER.match(text, place[1])
+    if name == "num_frames" and (
+        float(number) < _FEWEST_FRAMES or text[: place[0]].lower().endswith(_THERE)
     ):
         return False
     return not text[: place[0]].endswith("_")

@@ -21,9 +21,15 @@ _STOP = (
     r"|clip|video|footage|frame)|(?:image|video)_\d)\b|[,.;:!?(\n]|$)"
 )
 _THING = r"(?P<thing>[^,.;:!?(\n]{2,60}?)"
-_NO_VERB = (
+_NAMED = (
     r"(?!(?:make|turn|paint|colou?r|change|dye|tint|recolou?r|repaint|stain|give|have|set|let|keep|go|add|use"
     r"|it|only|just|all|more|less|in|on|to|and|with|black and) )"
+    # Nor a shade, a season or a look: "navy blue", "winter -> summer", "realistic -> cartoon".
+    r"(?!(?:light|dark|deep|pale|hot|bright|navy|royal|baby|neon|rose|olive|mint|lime|jet|off|sky(?= blue)|forest(?= green)"
+    r"|completely|fully|totally|entirely|mostly|very|too|warm|cool|soft|matte)\b)"
+    rf"(?!(?:{_COLOURS}|winter|summer|spring|autumn|fall|day(?:time)?|night|dawn|dusk|morning|evening|noon|realistic|real|cartoon"
+    r"|photo\w*|image|picture|pic|clip|video|modern|old|new|vintage|sunny|rainy|cloudy|colou?r|b/?w|horizontal|vertical"
+    r"|happy|sad|dull|blurry|step \w+|scene|style) ?(?:->|=>|\u2192|:|to\b))"
 )
 _PATTERNS: tuple[re.Pattern[str], ...] = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -42,10 +48,10 @@ _PATTERNS: tuple[re.Pattern[str], ...] = tuple(
         r"(?:^|[,.;:!?(\n]\s*|\b(?:and|but) )(?P<thing>(?:the|this|that|these|those|all|an?|his|her|its|their|my|our) "
         r"[^,.;:!?(\n]{2,60}?) should be (?:an? |the )?[\w-]+",
         # Without a verb: "sky purple", "sky -> sunset", "the background replaced with a beach".
-        rf"^(?P<thing>{_NO_VERB}(?:[^\W\d_]+ )??[^\W\d_]+):?(?: becomes| to| in)? (?:bright |dark |light |deep |pale )?(?:{_COLOURS})[.!]?$",
-        rf"^(?:(?:swap|replace|turn|change|make) )?(?P<thing>{_NO_VERB}(?:[^\W\d_]+ )?[^\W\d_]+) ?(?:->|=>|\u2192) ?\w",
+        rf"^(?P<thing>{_NAMED}(?:[^\W\d_]+ )??[^\W\d_]+):?(?: becomes| to| in)? (?:bright |dark |light |deep |pale )?(?:{_COLOURS})[.!]?$",
+        rf"^(?:(?:swap|replace|turn|change|make) )?(?P<thing>{_NAMED}(?:[^\W\d_]+ )?[^\W\d_]+) ?(?:->|=>|\u2192) ?\w",
         r"\b(?P<thing>(?:the|this|that|my|our|his|her|its|their) [^,.;:!?(\n]{2,60}?) replaced (?:with|by)\b",
-        r"^no(?: more)? (?P<thing>(?:[^\W\d_]+ ){0,2}[^\W\d_]+)[.!]?$",
+        r"^no(?: more)? (?!(?:changes?|thanks?|idea|need|sound|audio|problem|worries|rush|way|one)\b)(?P<thing>(?:[^\W\d_]+ ){0,2}[^\W\d_]+)[.!]?$",
     )
 )
 _PRONOUN_COLOUR = re.compile(
@@ -89,7 +95,10 @@ _WHOLE = re.compile(
 
 
 # "From red to blue" says what is done to the thing, not which one it is.
-_CHANGE = re.compile(r" from (?:[\w-]+ ){1,3}to .*", re.IGNORECASE)
+_CHANGE = re.compile(
+    r" from (?!(?:the |one |side )*(?:left|right|top|bottom|front|back|side|end)\b)(?:[\w-]+ ){1,3}to .*",
+    re.IGNORECASE,
+)
 _MADE = r"\b(?:make|turn|set|have) (?:it|everything)(?: look| into| to)?(?: like)? (?:an? |the )?"
 
 
@@ -123,7 +132,7 @@ def find_target(edit: str) -> str | None:
 
     Where several things are changed, none of them is the target.
     """
-    hits = [match for pattern in _PATTERNS if (match := pattern.search(edit))]
+    hits = [match for pattern in _PATTERNS for match in pattern.finditer(edit)]
     if not hits:
         return None
     first = min(hits, key=lambda hit: (hit.start(), hit.end()))

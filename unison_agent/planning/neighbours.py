@@ -60,10 +60,8 @@ _UNITS: tuple[tuple[str, str, frozenset[NumberField]], ...] = (
         r"|[ -]hours?\b", _NONE),
     # A time of day, or a ratio.
     (r"(?<!\d)\d{1,2}:", r":[0-5]\d(?!\d)", _NONE),
-    # What is there already.
-    (r"\b(?:these|those) ", r"(?!)", _NONE),
     # Counted creatures and things, and words that begin with a numeral.
-    (r"(?!)", r"[只隻匹头頭朵杯辆輛棵羽]|人(?!分)|毛|角|日月", _NONE),
+    (r"(?!)", r"(?:[只隻匹朵杯辆輛棵羽]|[头頭](?!像))|人(?!分)|毛|角(?![度色])|日月", _NONE),
 )  # fmt: skip
 _CERTAIN = tuple(
     (re.compile(rf"(?:{before})$", re.IGNORECASE), re.compile(after, re.IGNORECASE), fields)

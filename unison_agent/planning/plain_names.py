@@ -19,7 +19,7 @@ _SHAPES = {
     r"|(?:format|orientation|aspect)[:=]? ?landscape",
     "square": r"square[ -](?:format|aspect|crop|frame|image|picture|video|clip)|(?:format|aspect)[:=]? ?square",
 }
-_NO_LETTER_BEFORE, _NO_LETTER_AFTER = r"(?<![a-zäöüß])", r"(?![a-zäöüß])"
+_NO_LETTER_BEFORE, _NO_LETTER_AFTER = r"(?<![a-zäöüß\u0621-\u064a])", r"(?![a-zäöüß\u0621-\u064a])"
 _SHAPE_WORDS, _MAP_WORDS = (
     {
         name: re.compile(rf"{_NO_LETTER_BEFORE}(?:{words}){_NO_LETTER_AFTER}", re.IGNORECASE)
@@ -35,9 +35,8 @@ _ASKING = re.compile(
     re.IGNORECASE,
 )
 _PICTURES = (
-    r"\s(?:(?:different|short|separate|small|new|more|distinct) )?(?:images?|pictures?|photos?|pics?|thumbnails?"
-    r"|renders?|drawings?|posters?|wallpapers?|illustrations?|sketches|paintings?|clips?|videos?|animations?|movies?"
-    r"|films?) (?:of|showing|with|where|in which|please)\b"
+    r"\s(?:(?:different|short|separate|small|new|more|distinct) )?(?:images?|pictures?|pics?|thumbnails?|renders?"
+    r"|wallpapers?|illustrations?|clips?|videos?|animations?) (?:of|please)\b"
 )
 _WANTED = re.compile(_PICTURES, re.IGNORECASE)
 # Behind a number, of what is made and hardly of what is shown: "four options", not "four pictures".
@@ -86,5 +85,5 @@ def plain_counts(stated: Stated, attached: Collection[int]) -> Iterator[tuple[st
             continue
         for start, end in places:
             asked = _WANTED.match(text, end) and _ASKING.fullmatch(text, 0, start)
-            if _OUTPUTS.match(text, end) or (asked and float(number) not in attached):
+            if (_OUTPUTS.match(text, end) or asked) and float(number) not in attached:
                 yield number, (start, end)

@@ -35,8 +35,9 @@ from unison_agent.planning.edit_targets import (
 )
 from unison_agent.planning.evidence import find_evidence, fitting_places
 from unison_agent.planning.numbers import canonical
-from unison_agent.planning.role_rules import role_problem, shown
+from unison_agent.planning.role_rules import role_problem, shown, told_problem
 from unison_agent.planning.stated import Stated, read_stated
+from unison_agent.planning.told_attachments import read_told
 from unison_agent.planning.units import numbers_for
 from unison_agent.planning.written import MISSING_KEY, SLOTS
 from unison_agent.tasks import (
@@ -181,7 +182,8 @@ class _Reading:
             place = ".".join(str(part) for part in first["loc"]) or "call"
             got = "" if first["type"] == "missing" else f", got {shown(first['input'])}"
             raise self._error(f"{place}: {first['msg']}{got}") from error
-        if problem := role_problem(call, self._kinds):
+        told = read_told(self.request.text, self.request.attachments)
+        if problem := role_problem(call, self._kinds) or told_problem(call, told):
             self._refuse(problem)
         self._check_values(call, stated)
         call = _with_target(call, stated)

@@ -1,7 +1,8 @@
-"""Which media the roles of a call may hold; it knows the kinds of the media, not the words of the request."""
+"""Which media the roles of a call may hold: by their kinds, and by what is told of them; it reads no words itself."""
 
 from collections.abc import Iterator, Mapping
 
+from unison_agent.planning.told_attachments import Told
 from unison_agent.tasks import (
     ImageControllableGeneration,
     ImageEditing,
@@ -46,6 +47,22 @@ def role_problem(call: TaskCall, kinds: Mapping[str, MediaKind]) -> str | None:
                 return f"{call.task} needs an attached {needed}, or one made before"
         case _:
             pass
+    return None
+
+
+def told_problem(call: TaskCall, told: Told) -> str | None:
+    """Return what the request plainly says against the media of a call, None where it says nothing.
+
+    That it speaks of no mask at all closes the grammar, but is no reason to refuse one.
+    """
+    for role, handle, _ in _roles(call):
+        meant = dict[str, str](told.roles).get(role, handle)
+        if handle in told.left_out:
+            return f"{role} must not be {handle}, which the request leaves out"
+        if handle != meant and not handle.startswith("step_"):
+            return f"{role} must be {meant}, as the request says, got {handle!r}"
+        if role == "source" and handle == told.roles.get("mask"):
+            return f"source must not be {handle}, which the request calls the mask"
     return None
 
 

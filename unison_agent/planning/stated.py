@@ -16,11 +16,12 @@ from typing import TypeAlias
 from unison_agent.planning.numbers import Spelled, read_numbers, spell_digits
 from unison_agent.planning.stated_words import (
     CLOCK,
+    CLOCK_AFTER,
+    CLOCK_BEFORE,
     CLOCK_RATIOS,
     CONTROL_WORDS,
     NEGATION,
     RATIO,
-    RATIO_WORDS,
     RESOLUTIONS,
     SHAPES,
     TURN,
@@ -158,8 +159,10 @@ def _aspect_ratios(spelled: Spelled, text: str, numbers: Said) -> Said:
 
 def _tells_time(text: str, place: Place, name: str) -> bool:
     """Whether a ratio is a time of day: "the clock shows 20:15"."""
-    looks_so = CLOCK.fullmatch(text, *place) is not None and name not in CLOCK_RATIOS
-    return looks_so and RATIO_WORDS.search(text) is None
+    start, end = place
+    if CLOCK.fullmatch(text, start, end) is None or name in CLOCK_RATIOS:
+        return False
+    return bool(CLOCK_BEFORE.search(text, 0, start) or CLOCK_AFTER.match(text, end))
 
 
 def _control_types(text: str) -> Said:

@@ -96,12 +96,13 @@ RATIO = re.compile(
     re.IGNORECASE,
 )
 
-# What looks like a time of day is no ratio, unless words speak of one.
+# "The clock shows 20:15" is no ratio; one of screens stays one.
 CLOCK = re.compile(r"(?:[01]?\d|2[0-4])[:\uff1a][0-5]\d(?!\d)")
-RATIO_WORDS = re.compile(
-    r"ratio|aspect|format|crop|verh[äa]ltnis|rapport|proporc|relaci[óo]n|比|نسب[ةه]|비율|соотношени",
+CLOCK_BEFORE = re.compile(
+    r"\b(?:clock|watch|shows?|showing|says|saying|reads?|reading|at|time|until|since|um|alarm|zeigt)\b[^\w.,;:!?]{1,3}$",
     re.IGNORECASE,
 )
+CLOCK_AFTER = re.compile(r" ?(?:[ap]\.?m\b|uhr\b|o['\u2019]?clock)", re.IGNORECASE)
 CLOCK_RATIOS = frozenset({"9:16", "9:21", "10:16", "16:10"})
 
 CONTROL_WORDS: dict[str, re.Pattern[str]] = {
@@ -140,12 +141,12 @@ CONTROL_WORDS: dict[str, re.Pattern[str]] = {
 PLAIN_MAPS: dict[str, str] = {
     "depth": r"depth|z-?buffer|tiefen(?:karte|bild)|profondeur|profondit[àa]|profundidad|深度|عمق|깊이",
     "pose": r"poses?|posing|skelett?(?:on)?s?|skeltons?|stick[ -]?(?:figures?|m[ae]n)|stances?|mocap|keypoints"
-    r"|body (?:motion|movements?|positions?|language)|posen|squelettes?|esqueletos?|strichm[äa]nn\w+|haltung|posture"
+    r"|body (?:motion|movements?|positions?|language)|posen|squelettes?|esqueletos?|strichm[äa]nn\w+|posture"
     r"|姿势|姿勢|ポーズ|骨架|骨格|棒人間|وضعية",
     "canny": r"canny|edges?|contours?|outlines?|kanten?|umrisse?n?|kontur(?:en)?|contornos?|contorni|边缘|轮廓|輪郭"
     r"|エッジ|حواف",
     "scribble": r"scribbles?|sketch(?:es)?|skecth|doodles?|skizzen?|croquis|bocetos?|schizz[oi]|esquisse|gribouillis"
-    r"|草图|涂鸦|スケッチ|落書き|رسم",
+    r"|草图|涂鸦|スケッチ|落書き",
     "gray": r"gr[ae]yscale|luma|luminance|gr[ae]y (?:tones|values|levels|version)|graustufen",
     "layout": r"layout|bounding boxes|segmentation(?: map)?|布局|レイアウト",
     "normal": r"normals?|normal ?maps?|normalen",

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice, pairwise
 
 from unison_agent.planning import attachment_words as words
 from unison_agent.planning.attachment_words import ToldRole
@@ -67,17 +68,25 @@ def read_told(text: str, attachments: tuple[Attachment, ...]) -> Told:
         return Told()
     handles = frozenset(one.handle for one in attachments)
     mentions = list(_mentions(text, attachments))
-    left_out = frozenset(_ignored(text, mentions))
+    left_out = _meant_throughout(set(_ignored(text, mentions)), mentions)
     if others := handles - left_out:
-        passed = frozenset(_passed(text, mentions))
+        passed = _meant_throughout({*_ignored(text, mentions), *_passed(text, mentions)}, mentions)
         left_out |= passed if others - passed else frozenset()
-    roles: dict[ToldRole, str] = {}
+    claims: dict[ToldRole, set[str]] = {}
     for role, handle in _roles(text, mentions, attachments):
-        if handle not in left_out:
-            roles.setdefault(role, handle)
+        if handle not in left_out and (role != "mask" or len(handles - left_out) > 1):
+            claims.setdefault(role, set()).add(handle)
+    # Where two are said to be the same, neither is certain.
+    roles = {role: one for role, (one, *more) in claims.items() if not more}
     spoken = frozenset(m.handles[0] for m in mentions if len(m.handles) == 1)
     maskable = handles if words.MASK_WORD.search(text) else spoken
     return Told(left_out, roles, maskable)
+
+
+def _meant_throughout(found: set[_Mention], mentions: Sequence[_Mention]) -> frozenset[str]:
+    """Return the handles of mentions that are not spoken of in another way as well."""
+    others = {handle for one in mentions if one not in found for handle in one.handles}
+    return frozenset(handle for one in found for handle in one.handles) - others
 
 
 def _mentions(text: str, attachments: Sequence[Attachment]) -> Iterator[_Mention]:
@@ -120,25 +129,21 @@ def _of(noun: str, attachments: Sequence[Attachment]) -> list[str]:
     return [one.handle for one in attachments if one.kind in (kind, *kinds)]
 
 
-def _ignored(text: str, mentions: Sequence[_Mention]) -> Iterator[str]:
-    # One end too many where nothing is spoken of.
-    ends = [*(one.start for one in mentions[1:]), len(text)]
-    for one, stop in zip(mentions, ends, strict=False):
+def _ignored(text: str, mentions: Sequence[_Mention]) -> Iterator[_Mention]:
+    for one in mentions:
         before = words.IGNORED_BEFORE.search(text[: one.start])
-        after = words.IGNORED_AFTER.match(text, one.end, stop) or (
-            one.numbered and words.IGNORED_LATER.match(text, one.end, stop)
-        )
-        if after or (before and not words.GOES_ON.match(text, one.end)):
-            yield from one.handles
+        done = words.DONE.match(text, one.end)
+        if (before and done) or words.IGNORED_AFTER.match(text, one.end):
+            yield one
 
 
-def _passed(text: str, mentions: Sequence[_Mention]) -> Iterator[str]:
+def _passed(text: str, mentions: Sequence[_Mention]) -> Iterator[_Mention]:
     for one in mentions:
         said = text[: one.start]
-        before = words.PASSED_BEFORE.search(said)
+        before = words.PASSED_BEFORE.search(said) and words.DONE.match(text, one.end)
         alone = words.ALONE_BEFORE.search(said) and words.ALONE_AFTER.match(text, one.end)
-        if alone or (before and not words.GOES_ON.match(text, one.end)):
-            yield from one.handles
+        if before or alone:
+            yield one
 
 
 def _roles(
@@ -155,7 +160,17 @@ def _roles(
             after = words.ROLE_AFTER[role]
             if before.search(text[: one.start]) or after.match(text, one.end):
                 yield role, handle
+    for first, second in pairwise(mentions):
+        pair = (*first.handles, *second.handles)
+        if (
+            len(pair) == 2
+            and {*pair} <= {*images}
+            and words.PAIR_BEFORE.search(text[: first.start])
+            and words.PAIR_BETWEEN.fullmatch(text, first.end, second.start)
+        ):
+            yield "first_frame", pair[0]
+            yield "last_frame", pair[1]
     if len(attachments) == 2:
-        for order, place in words.MASK_ORDER:
-            if order.search(text):
-                yield "mask", attachments[place].handle
+        placed = (place for order, place in words.MASK_ORDER if order.search(text))
+        for place in islice(placed, 1):
+            yield "mask", attachments[place].handle

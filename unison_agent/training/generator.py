@@ -69,7 +69,8 @@ def _weight(latents: Tensor) -> Tensor:
 
 def agreed(share: float) -> float:
     """Return the first process's share of the run that is done, so that all stop together."""
-    return cast("Tensor", broadcast(torch.tensor(share, dtype=torch.float64))).item()
+    here = torch.tensor(share, dtype=torch.float64, device=PartialState().device)
+    return cast("Tensor", broadcast(here)).item()
 
 
 def main() -> None:
@@ -110,6 +111,8 @@ def main() -> None:
     connector = Resampler(Shape(hidden, TEXT_DIM)).to(device).train()
     if state is None:
         start_from(args.weights, transformer, connector)
+    elif team.is_main_process:
+        print(f"goes on from {args.out / 'last.pt'}; --weights are of a fresh run", flush=True)
     parameters = [*transformer.parameters(), *connector.parameters()]
     average = Average(parameters)
     groups = [{"params": list(m.parameters())} for m in (transformer, connector)]
@@ -140,7 +143,7 @@ def main() -> None:
     means: dict[str, float] = {}
     while (share := agreed(budget.share)) < 1:
         joint = share >= JOINT_FROM
-        set_rate(optimizer, LEARNING_RATE, budget.rate())
+        set_rate(optimizer, LEARNING_RATE, budget.rate(share))
         optimizer.param_groups[1]["lr"] *= CONNECTOR_RATE if joint else 0.0
         connector.requires_grad_(joint)
         task = source.choose(share)

@@ -74,10 +74,14 @@ class Budget:
         """Whether the budget is used up."""
         return self.share >= 1
 
-    def rate(self) -> float:
-        """Return the factor of the learning rate: warm-up, constant, linear cool-down."""
+    def rate(self, share: float | None = None) -> float:
+        """Return the factor of the learning rate: warm-up, constant, linear cool-down.
+
+        Args:
+            share: Part of the run that is done, where several processes have agreed on one; their clocks differ.
+        """
         warm = min(1.0, (self.step + 1) / self.warmup_steps)
-        left = (1 - self.share) / self.cooldown
+        left = (1 - (self.share if share is None else share)) / self.cooldown
         return warm * max(0.03, min(1.0, left))
 
     def count(self, samples: int) -> None:

@@ -277,6 +277,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--start", type=Path, help="folder of an adapter to start from")
     chosen = parser.parse_args(arguments)
+    if chosen.start is not None and not chosen.start.is_dir():
+        parser.error(f"--start takes the folder of an adapter, got {chosen.start}")
 
     import torch
 

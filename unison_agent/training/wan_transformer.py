@@ -79,7 +79,13 @@ def with_finer_tokens(state: dict[str, Tensor], old: int, new: int) -> dict[str,
         state: Of a transformer with tokens of `old` x `old` latent cells.
         old: A multiple of `new`.
         new: Latent cells a side of the new tokens.
+
+    Raises:
+        ValueError: The tokens would become larger.
     """
+    if old % new:
+        msg = f"the weights have tokens of {old} latent cells a side, which must be a multiple of the new ones', got {new}"
+        raise ValueError(msg)
     parts = old // new
     changed = dict(state)
     for name in ("patch_embedding.weight", "vace_patch_embedding.weight"):
