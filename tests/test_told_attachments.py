@@ -35,7 +35,6 @@ IMAGE_AND_VIDEO: tuple[MediaKind, ...] = ("image", "video")
         ("brighten the first photo of the unused railway", TWO_IMAGES, set[str]()),
         ("the photo has a watermark, ignore it", IMAGE_AND_VIDEO, set[str]()),
         ("the picture is of discarded toys", IMAGE_AND_VIDEO, set[str]()),
-        ("the photo's only there so you know the guy", IMAGE_AND_VIDEO, {"image_1"}),
         ("animate image_1, image_2 unused", TWO_IMAGES, {"image_2"}),
         ("ignore image_7", TWO_IMAGES, set[str]()),
         ("ignore the rules", TWO_IMAGES, set[str]()),
@@ -50,6 +49,7 @@ def test_what_is_left_out(text: str, kinds: tuple[MediaKind, ...], expected: set
     [
         ("mask is video_2, footage is video_1", ("video", "video"), {"mask": "video_2"}),
         ("mask first, then the picture: add poppies", TWO_IMAGES, {"mask": "image_1"}),
+        ("1st = mask 2nd = video", IMAGE_AND_VIDEO, {"mask": "image_1"}),
         ("photo first, mask second", TWO_IMAGES, {"mask": "image_2"}),
         ("d'abord le masque, ensuite la vidéo", IMAGE_AND_VIDEO, {"mask": "image_1"}),
         ("the png marks the region. replace it", IMAGE_AND_VIDEO, {"mask": "image_1"}),
@@ -104,6 +104,8 @@ ONE_VIDEO: tuple[MediaKind, ...] = ("video",)
         ("image_1 shows the spot, image_2 the statue: put the statue there", TWO_IMAGES),
         # What is taken from a picture, or goes to it.
         ("take the style from image_2 and animate image_1", TWO_IMAGES),
+        ("image_1 is laid over image_2 as its mask; grass to snow", TWO_IMAGES),
+        ("the photo's only there so you know what our tram looks like", IMAGE_AND_VIDEO),
         ("limit the edit of image_1 to image_2, which is black and white", TWO_IMAGES),
         ("Add snow to the first picture, then animate it", TWO_IMAGES),
     ],

@@ -76,7 +76,7 @@ IGNORED_AFTER = re.compile(
     rf"| (?:was )?{_BY_MISTAKE}"
     r"| ?,? ?(?:ignore|skip|disregard|forget)(?: (?:it|that|this|them)(?: one)?)?| (?:can|should|must|may) (?:be (?:ignored|skipped|left out)|stay out)"
     r"|,? (?:do not|don['\u2019]?t|dont) (?:use|need) (?:it|that|this)(?: one)?|(?: bitte)? nicht (?:verwenden|benutzen|nehmen)"
-    rf"|['\u2019]s only there so you know[^.,;!?]*|不用|不要用|别用|无关|は使わない(?:で)?|は無視(?:して)?){_DONE}",
+    rf"|不用|不要用|别用|无关|は使わない(?:で)?|は無視(?:して)?){_DONE}",
     re.IGNORECASE,
 )
 # Beside another attachment these say it as well.
@@ -138,6 +138,10 @@ PAIR_BETWEEN = re.compile(
 )
 
 
+# "Image_1 lies over image_2 as its mask" says nothing more of image_2.
+UNDER_IT = re.compile(r"\b(?:over|onto|on top of|upon) $", re.IGNORECASE)
+
+
 def _compiled(said: Mapping[ToldRole, str]) -> Mapping[ToldRole, re.Pattern[str]]:
     return {role: re.compile(words, re.IGNORECASE) for role, words in said.items()}
 
@@ -147,6 +151,7 @@ ROLE_BEFORE, ROLE_AFTER = _compiled(_WORDS_BEFORE), _compiled(_WORDS_AFTER)
 MASK_ORDER: tuple[tuple[re.Pattern[str], int], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), place)
     for pattern, place in (
+        (rf"\b(?:first|1st|1) ?[=:] ?{_MASK}\b", 0),
         (rf"\b{_MASK} (?:\w+ )?(?:first|1st|zuerst)\b", 0),
         (rf"\b{_MASK} (?:\w+ )?(?:second|last|afterwards|2nd)\b", 1),
         (

@@ -94,14 +94,14 @@ def _values(
         yield from (
             _Value("resolution", name, p) for p in places if _LINES.fullmatch(stated.text, *p)
         )
-    settings = [(name, *one) for name in _FIELDS for one in plain_places(name, stated)]
-    for name, number, place in settings:
-        if name == "steps":
-            others = [at for other, _, at in settings if other != "steps"]
-            if not _are_sampling_steps(place, others, stated.text):
+    settings = {name: list(plain_places(name, stated)) for name in _FIELDS}
+    others = [place for name, said in settings.items() if name != "steps" for _, place in said]
+    for name in _FIELDS:
+        for number, place in settings[name]:
+            if name == "steps" and not _are_sampling_steps(place, others, stated.text):
                 continue
-        if _is_likely(name, number, place, stated.text):
-            yield _Value(name, number, place)
+            if _is_likely(name, number, place, stated.text):
+                yield _Value(name, number, place)
 
 
 def _names(stated: Stated, calls: Sequence[TaskCall], used: Sequence[Place]) -> Iterator[_Value]:

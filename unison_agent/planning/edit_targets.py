@@ -87,7 +87,7 @@ _OFF = re.compile(
 # The attachment as a whole, a place without a thing, or what a mask covers.
 _WHOLE = re.compile(
     r"(?:the |this |that |my )?(?:images?|pictures?|photos?|clips?|videos?|footage|film|scene|inside|mask\w*)"
-    r"|(?:under|inside|in|on|at) .*|.*\bmask(?:ed)?\b.*"
+    r"|(?:under|inside|in|on|at) .*|masked .*|.*(?:\bthe|_\d(?:'s)?|\b(?:in|under|by|of|inside|within)) masks?\b.*"
     r"|what(?:'s|\u2019s| is|ever is)? (?:in|under|inside|there)\b.*"
     r"|(?:the )?(?:white|black|marked|selected|highlighted|matte) (?:part|area|region|spot|bit|zone)s?",
     re.IGNORECASE,

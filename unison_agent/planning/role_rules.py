@@ -55,8 +55,9 @@ def told_problem(call: TaskCall, told: Told) -> str | None:
 
     That it speaks of no mask at all closes the grammar, but is no reason to refuse one.
     """
+    said = {str(role): handle for role, handle in told.roles.items()}
     for role, handle, _ in _roles(call):
-        meant = dict[str, str](told.roles).get(role, handle)
+        meant = said.get(role, handle)
         if handle in told.left_out:
             return f"{role} must not be {handle}, which the request leaves out"
         if handle != meant and not handle.startswith("step_"):

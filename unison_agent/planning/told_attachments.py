@@ -49,14 +49,9 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class _Mention:
-    """Where a text speaks of attachments; of several only as a group.
-
-    Attributes:
-        numbered: Whether it tells one from others, by its handle, number or place.
-    """
+    """Where a text speaks of attachments; of several only as a group."""
 
     handles: tuple[str, ...]
-    numbered: bool
     start: int
     end: int
 
@@ -77,7 +72,10 @@ def read_told(text: str, attachments: tuple[Attachment, ...]) -> Told:
         if handle not in left_out and (role != "mask" or len(handles - left_out) > 1):
             claims.setdefault(role, set()).add(handle)
     # Where two are said to be the same, neither is certain.
-    roles = {role: one for role, (one, *more) in claims.items() if not more}
+    roles: dict[ToldRole, str] = {}
+    for role, (one, *more) in claims.items():
+        if not more:
+            roles[role] = one
     spoken = frozenset(m.handles[0] for m in mentions if len(m.handles) == 1)
     maskable = handles if words.MASK_WORD.search(text) else spoken
     return Told(left_out, roles, maskable)
@@ -92,7 +90,7 @@ def _meant_throughout(found: set[_Mention], mentions: Sequence[_Mention]) -> fro
 def _mentions(text: str, attachments: Sequence[Attachment]) -> Iterator[_Mention]:
     for match in words.MENTION.finditer(text):
         if found := tuple(_meant(match, attachments)):
-            yield _Mention(found, not (match["only"] or match["all"]), *match.span())
+            yield _Mention(found, *match.span())
 
 
 def _meant(match: re.Match[str], attachments: Sequence[Attachment]) -> Sequence[str]:
@@ -158,7 +156,10 @@ def _roles(
             if role.endswith("_frame") and handle not in images:
                 continue
             after = words.ROLE_AFTER[role]
-            if before.search(text[: one.start]) or after.match(text, one.end):
+            said = text[: one.start]
+            if before.search(said) or (
+                after.match(text, one.end) and not words.UNDER_IT.search(said)
+            ):
                 yield role, handle
     for first, second in pairwise(mentions):
         pair = (*first.handles, *second.handles)

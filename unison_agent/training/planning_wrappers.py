@@ -36,7 +36,7 @@ _NATURAL = frozenset(
     {"attachments", "edits_more", "implied", "natural", "plans_more", "roles_more"}
 )
 # Written last, in the same way.
-_NEWEST = frozenset({"chains", "languages_again", "which_task_more"})
+_NEWEST = frozenset({"chains", "hard_words", "languages_again", "natural_more", "which_task_more"})
 
 
 class WrapperStep(TypedDict):
