@@ -20,6 +20,7 @@ from unison_agent.training.generator_batches import (
     scene_basis,
 )
 from unison_agent.training.generator_start import start_from
+from unison_agent.training.loop import Budget
 from unison_agent.training.states import TEXT_DIM, pool_wording
 from unison_agent.training.wan_transformer import COARSE, PATCH, make_transformer, with_finer_tokens
 
@@ -144,3 +145,14 @@ def test_a_run_starts_from_the_weights_that_ship() -> None:
     shipped = load_file(NANO / "connector.safetensors")
     assert torch.equal(connector.state_dict()["input.weight"], shipped["input.weight"].float())
     assert transformer.state_dict()["proj_out.weight"].abs().sum() > 0  # which starts at zero
+
+
+def test_processes_that_agree_on_a_share_learn_at_one_rate(tmp_path: Path) -> None:
+    fast, slow = (Budget(tmp_path, 1, step=1000, spent_seconds=spent) for spent in (0.0, 54.0))
+    assert fast.rate() > slow.rate()  # their own clocks
+    assert fast.rate(0.9) == slow.rate(0.9) < fast.rate(0.5) == 1
+
+
+def test_tokens_never_become_larger() -> None:
+    with pytest.raises(ValueError, match="must be a multiple"):
+        with_finer_tokens({}, 2, 4)

@@ -63,9 +63,10 @@ def read_told(text: str, attachments: tuple[Attachment, ...]) -> Told:
         return Told()
     handles = frozenset(one.handle for one in attachments)
     mentions = list(_mentions(text, attachments))
-    left_out = _meant_throughout(set(_ignored(text, mentions)), mentions)
+    ignored = set(_ignored(text, mentions))
+    left_out = _meant_throughout(ignored, mentions)
     if others := handles - left_out:
-        passed = _meant_throughout({*_ignored(text, mentions), *_passed(text, mentions)}, mentions)
+        passed = _meant_throughout({*ignored, *_passed(text, mentions)}, mentions)
         left_out |= passed if others - passed else frozenset()
     claims: dict[ToldRole, set[str]] = {}
     for role, handle in _roles(text, mentions, attachments):
