@@ -11,14 +11,16 @@ from unison_agent.connector import Resampler, Shape
 from unison_agent.scenes.examples import RAMP, drawing
 from unison_agent.tasks import GENERATION_TASKS, GenerationTask
 from unison_agent.training import closed_form_vae as vae
-from unison_agent.training import generator, generator_batches
+from unison_agent.training import generator_batches, generator_loss
 from unison_agent.training.export import NANO
+from unison_agent.training.generator import Learner
 from unison_agent.training.generator_batches import (
     LATENT_CHANNELS,
     TOKENS_A_STEP,
     Source,
     scene_basis,
 )
+from unison_agent.training.generator_loss import PREDICTS, loss_of
 from unison_agent.training.generator_start import start_from
 from unison_agent.training.loop import Budget
 from unison_agent.training.states import TEXT_DIM, pool_wording
@@ -77,21 +79,23 @@ def test_part_of_a_clip_keeps_frames_ramp_and_mask_together(source: Source) -> N
     assert levels == list(blank_levels(17, RAMP))[8:16:2]
 
 
-def test_things_weigh_more_than_ground_and_the_mean_is_one() -> None:
+def test_things_weigh_more_than_ground_and_outlines_most() -> None:
     latents = torch.zeros(2, LATENT_CHANNELS + 2, 1, 8, 8)
     latents[:, :, :, 2:4, 2:4] = 1.0
-    weight = generator._weight(latents)
+    latents[:, 3:, :, 2, 2] = 0.0  # of one colour
+    weight = generator_loss.cell_weights(latents)
     assert weight.mean().item() == pytest.approx(1.0)
-    assert (weight[:, 0, 2, 2] / weight[:, 0, 7, 7]).tolist() == pytest.approx(
-        [generator.THING_WEIGHT] * 2
-    )
+    ground, thing = weight[:, 0, 7, 7], 1 + generator_loss.THING_WEIGHT
+    assert (weight[:, 0, 2, 2] / ground).tolist() == pytest.approx([thing] * 2)
+    outline = thing + generator_loss.DETAIL_WEIGHT
+    assert (weight[:, 0, 3, 3] / ground).tolist() == pytest.approx([outline] * 2)
 
 
 def test_the_noisiest_share_is_near_one() -> None:
     torch.manual_seed(0)  # pyright: ignore[reportUnknownMemberType]
-    usual, noisy = generator._sigmas(4000, 0.0), generator._sigmas(4000, 1.0)
+    usual, noisy = (generator_loss.noise_levels(4000, share) for share in (0.0, 1.0))
     assert usual.mean().item() == pytest.approx(0.67, abs=0.03)
-    assert generator.NOISIEST_FROM <= noisy.min().item() <= noisy.max().item() <= 1.0
+    assert generator_loss.NOISIEST_FROM <= noisy.min().item() <= noisy.max().item() <= 1.0
 
 
 def test_finer_tokens_begin_with_what_larger_ones_learned() -> None:
@@ -151,6 +155,39 @@ def test_processes_that_agree_on_a_share_learn_at_one_rate(tmp_path: Path) -> No
     fast, slow = (Budget(tmp_path, 1, step=1000, spent_seconds=spent) for spent in (0.0, 54.0))
     assert fast.rate() > slow.rate()  # their own clocks
     assert fast.rate(0.9) == slow.rate(0.9) < fast.rate(0.5) == 1
+
+
+@pytest.mark.filterwarnings("ignore:Mismatch dtype")
+def test_a_run_goes_on_as_if_it_had_not_stopped(source: Source, tmp_path: Path) -> None:
+    torch.save({"connector": small_models(PATCH)[1].state_dict()}, tmp_path / "last.pt")
+    first, second = (Learner(HIDDEN, PATCH, "cpu", 1e-3) for _ in range(2))
+    first.begin(tmp_path / "last.pt")
+    batches = [source.batch("text_to_image") for _ in range(3)]
+
+    def learn(learner: Learner, step: int) -> float:
+        torch.manual_seed(step)
+        learner.set_rate(1.0, joint=True)
+        loss = loss_of(batches[step], learner.transformer, learner.connector)
+        learner.learn(loss, step + 1)
+        return loss.item()
+
+    learn(first, 0)
+    torch.save(first.state(), tmp_path / "state.pt")
+    second.go_on(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert [learn(second, step) for step in (1, 2)] == [learn(first, step) for step in (1, 2)]
+
+
+@pytest.mark.filterwarnings("ignore:Mismatch dtype")
+@pytest.mark.parametrize("task", ["text_to_image", "image_to_video"])
+def test_whatever_is_predicted_all_of_the_transformer_learns(
+    source: Source, task: GenerationTask
+) -> None:
+    batch, (transformer, connector) = source.batch(task), small_models(PATCH)
+    for predict in PREDICTS:
+        loss = loss_of(batch, transformer, connector, predict=predict)
+        loss.backward()
+        assert loss.item() > 0
+    assert all(p.grad is not None for p in transformer.parameters())
 
 
 def test_tokens_never_become_larger() -> None:

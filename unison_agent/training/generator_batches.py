@@ -26,10 +26,10 @@ TOKENS_A_STEP = 1536
 # Frames of a clip and those of them that a batch shows, with how often. Motion shows over many frames, which cost;
 # the ramp tells frames that are far apart from neighbours, so that a few of them teach it as well.
 CLIPS = (
-    (0.2, 17, slice(None)),
+    (0.4, 17, slice(None)),
     (0.15, 17, slice(None, None, 2)),
-    (0.35, 17, slice(None, None, 4)),
-    (0.2, 17, slice(None, None, 8)),
+    (0.25, 17, slice(None, None, 4)),
+    (0.1, 17, slice(None, None, 8)),
     (0.1, 9, slice(None)),
 )
 # Share of the steps; text_to_image starts higher and gives way (see `choose`).
