@@ -120,7 +120,7 @@ def names(folder: Path) -> set[str]:
 def test_run_plans_makes_and_saves(command: Commands, tmp_path: Path) -> None:
     done = command(IMAGE, "run", "a red star", "--out", "star.png", "--seed", "7")
     assert done.exit_code == 0, done.output
-    for part in ("step 1 text_to_image", "64x64, 6 steps", "seed 7", "saved star.png", "total"):
+    for part in ("step 1 text_to_image", "64x64, 8 steps", "seed 7", "saved star.png", "total"):
         assert part in done.stdout
     loaded = Result.load(tmp_path / "star.png")
     assert loaded.plan.request.text == "a red star"

@@ -4,6 +4,7 @@ from typing import Literal, cast
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from unison_agent.errors import NegotiationError, RequestError
 from unison_agent.negotiate import Basis, negotiate
@@ -241,7 +242,8 @@ def test_nothing_stated_grants_the_defaults(tool: ToolSpec, task: str) -> None:
         granted, GrantedVideo if "to_video" in task or task[0] == "v" else GrantedImage
     )
     kept = granted.model_dump(exclude={"output", "tool", "seed", "adjustments", "choice"})
-    assert kept == {field: getattr(tool.defaults, field) for field in kept}
+    defaults = {field: getattr(tool.defaults, field) for field in kept}
+    assert kept == {**defaults, "steps": tool.defaults.steps_for(granted.output)}
     assert granted.seed == 5
 
 
@@ -360,6 +362,35 @@ def test_times_out_of_reach(
     granted = grant(NANO, call_of("text_to_video", **stated))
     assert granted.num_frames == num_frames
     assert changes(granted) == expected
+
+
+@pytest.mark.parametrize(
+    ("task", "stated", "steps"),
+    [
+        ("text_to_image", {}, 8),
+        ("image_editing", {}, 8),
+        ("text_to_image", {"steps": 3}, 3),
+        ("text_to_video", {}, 6),
+    ],
+)
+def test_an_image_may_take_other_steps_than_a_clip(
+    task: str, stated: Mapping[str, object], steps: int
+) -> None:
+    tool = NANO.model_copy(
+        update={"defaults": NANO.defaults.model_copy(update={"steps": 6, "image_steps": 8})}
+    )
+    alike = NANO.model_copy(
+        update={"defaults": tool.defaults.model_copy(update={"image_steps": None})}
+    )
+    granted = grant(tool, call_of(task, **stated))
+    assert (granted.steps, granted.adjustments) == (steps, ())
+    assert grant(alike, call_of(task, **stated)).steps == (3 if stated else 6)
+
+
+def test_steps_of_images_lie_within_the_limits() -> None:
+    defaults = {**NANO.defaults.model_dump(), "image_steps": 80}
+    with pytest.raises(ValidationError, match="the default image_steps 80 is not within"):
+        ToolSpec.model_validate({**NANO.model_dump(), "defaults": defaults})
 
 
 def test_other_numbers_are_held_in_their_ranges() -> None:

@@ -5,7 +5,7 @@ from typing import Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from unison_agent.file_specs import Count, wrong
-from unison_agent.tasks import ControlType, Wire
+from unison_agent.tasks import ControlType, MediaKind, Wire
 
 Sides = tuple[Count, Count]
 GivenFrame = Literal["first_frame", "last_frame"]
@@ -101,6 +101,13 @@ class Defaults(Wire):
     num_frames: Count | None = None
     fps: float | None = None
     steps: Count | None = None
+    image_steps: Count | None = Field(
+        default=None, description="Of denoising where an image is made; as `steps` when left out."
+    )
     guidance_scale: float | None = None
     num_outputs: Count = 1
     max_new_tokens: Count | None = None
+
+    def steps_for(self, output: MediaKind) -> int | None:
+        """Return the steps of denoising of an image, or of a clip."""
+        return self.steps if output == "video" else self.image_steps or self.steps

@@ -138,11 +138,12 @@ def _grant(
         aspect=Aspect.parse(call.aspect_ratio, like) if call.aspect_ratio else None,
         like=like,
     )
+    makes = "video" if isinstance(call, VideoGeneration) else "image"
     numbers = [
         RangedValue(
             "steps",
             call.steps,
-            cast("int", defaults.steps),
+            cast("int", defaults.steps_for(makes)),
             limits.steps if lora is None else (lora.steps, lora.steps),
             "steps_range",
             why=made_for,

@@ -188,7 +188,11 @@ class ToolSpec(Wire):
         lora = self.distilled
         if lora is None:
             return self.defaults
-        own = {"steps": lora.steps, "guidance_scale": lora.guidance_scale}
+        own = {
+            "steps": lora.steps,
+            "image_steps": None,
+            "guidance_scale": lora.guidance_scale,
+        }
         return self.defaults.model_copy(update=own)
 
     def _defaults_within(self, limits: Limits) -> None:
@@ -198,6 +202,7 @@ class ToolSpec(Wire):
             "width": given.width in limits.widths(),
             "height": given.height in limits.heights() and area <= limits.max_area,
             "steps": _within(given.steps, limits.steps),
+            "image_steps": given.image_steps is None or _within(given.image_steps, limits.steps),
             "guidance_scale": _within(given.guidance_scale, limits.guidance_scale),
             "num_outputs": given.num_outputs <= limits.num_outputs,
         }

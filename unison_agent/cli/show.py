@@ -128,7 +128,10 @@ def tools_table(tools: "Iterable[ToolSpec]") -> Table:
             default = f"{given.width}x{given.height}"
             if given.num_frames is not None:
                 default += f"\n{given.num_frames} frames at {given.fps:g} fps"
-            default += f"\n{given.steps} steps\nguidance {given.guidance_scale:g}"
+            steps = f"{given.steps}"
+            if given.image_steps is not None:
+                steps += f" ({given.image_steps} of images)"
+            default += f"\n{steps} steps\nguidance {given.guidance_scale:g}"
         table.add_row(tool.name, "\n".join(tool.tasks), can, default)
     return table
 
