@@ -43,6 +43,9 @@ def test_what_no_step_can_hold_is_told(text: str, prompt: str, expected: set[tup
         "a fox, only one frame is fixed",
         "image_2 frames a fox",
         "these two frames, a fox",
+        "a video of an 80s disco party",
+        "a fox in clothes from the 70s",
+        "a gallery wall with three frames",
     ],
 )
 def test_what_only_looks_certain_is_left_alone(text: str):
@@ -51,6 +54,24 @@ def test_what_only_looks_certain_is_left_alone(text: str):
     (call,) = plan.steps
     assert isinstance(call, TextToVideo)
     assert (call.duration_seconds, call.num_frames) == (None, None)
+
+
+@pytest.mark.parametrize("text", ["a fox, 30s", "a 90s clip of a fox", "a fox for 20s, no sound"])
+def test_tens_of_seconds_are_no_decade(text: str):
+    (call,) = planned(text, {"task": "text_to_video", "prompt": "a fox"}).steps
+    assert isinstance(call, TextToVideo)
+    assert call.duration_seconds in (20, 30, 90)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a pot, plant a seed 3 times in it", "a scoreboard showing 3:2", "a 1:1 scale model car"],
+)
+def test_seeds_of_plants_and_scores_are_no_settings(text: str):
+    plan = planned(text, {"task": "text_to_image", "prompt": "a"})
+    (call,) = plan.steps
+    assert isinstance(call, TextToImage)
+    assert (call.seed, call.aspect_ratio, plan.unused) == (None, None, ())
 
 
 def test_what_a_planner_overlooked_is_taken_up_with_its_evidence():

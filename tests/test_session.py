@@ -141,6 +141,11 @@ def test_history_and_memory_are_bounded() -> None:
         ("a clip of 2 seconds", False),
         ("What is the capital of France?", False),
         ("Draw another red star", False),
+        ("Draw the last leaf", False),
+        ("please paint the first snow of the year", False),
+        ("draw the last again", True),
+        ("Draw the second one bigger", True),
+        ("draw the first but blue", True),
     ],
 )
 def test_words_that_point_back(text: str, points: bool) -> None:

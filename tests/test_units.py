@@ -76,3 +76,16 @@ def test_keys_of_the_next_setting_are_no_unit_of_the_number_before():
 def test_minutes_are_a_duration_in_seconds_and_keep_their_own_number_for_other_tools():
     assert numbers_for("duration_seconds", "a 2 minute film") == ("120",)
     assert set(read_stated("timer 10 minutes").numbers) == {"10", "600"}
+
+
+@pytest.mark.parametrize(
+    "text", ["Generate 4 minimalist logos", "4 miniature castles", "4 minor changes", "4 mint cars"]
+)
+def test_words_that_begin_like_minutes_are_none(text: str):
+    assert numbers_for("num_outputs", text) == ("4",)
+    assert "240" not in numbers_for("duration_seconds", text)
+
+
+@pytest.mark.parametrize("text", ["2 min 30 s", "2min30s", "2 minutes and 30 seconds", "2m30s"])
+def test_minutes_and_seconds_are_one_duration(text: str):
+    assert "150" in numbers_for("duration_seconds", text)

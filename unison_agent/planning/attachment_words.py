@@ -147,20 +147,33 @@ def _compiled(said: Mapping[ToldRole, str]) -> Mapping[ToldRole, re.Pattern[str]
 
 
 ROLE_BEFORE, ROLE_AFTER = _compiled(_WORDS_BEFORE), _compiled(_WORDS_AFTER)
+# Where an order is listed, not where a mask is used: "mask first, then the photo", "apply the mask first".
+_LISTED = (
+    r"(?:^|[(\[,;:.!?\n\u2013\u2014-]\s*|\b(?:attach\w*|upload\w*|sent|sending|gave|order(?: is)?|files?|inputs?|is|are|and|here's|have) )"
+    r"(?:(?:the|a|my|is|die|eine|le|la|un|una) )?"
+)
+_PICTURED = r"(?:photo\w*|images?|pictures?|pics?|videos?|clips?|footage|originals?|sources?|shots?|foto|bild)"
+# "And then mask the sky" is an order of another kind.
+_ALONE = (
+    r"(?! (?:the|an?|out|off|only|over|this|that|these|those|my|his|her|its|their|everything|it)\b)"
+)
 # Which of two comes first; "photo first, mask second" holds "first, mask" too, so the mask's own number goes first.
 MASK_ORDER: tuple[tuple[re.Pattern[str], int], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), place)
     for pattern, place in (
         (rf"\b(?:first|1st|1) ?[=:] ?{_MASK}\b", 0),
-        (rf"\b{_MASK} (?:\w+ )?(?:first|1st|zuerst)\b", 0),
-        (rf"\b{_MASK} (?:\w+ )?(?:second|last|afterwards|2nd)\b", 1),
+        (rf"{_LISTED}{_MASK} (?:(?:is|comes|goes|ist|kommt) )?(?:first|1st|zuerst)\b", 0),
+        (rf"{_LISTED}{_MASK} (?:(?:is|comes|goes) )?(?:second|last|afterwards|2nd)\b", 1),
         (
-            rf"\b(?:first|1st|zuerst|d['\u2019]abord)(?: is| comes| the| my| a| die| le)*,? {_MASK}\b",
+            rf"\b(?:first|1st|zuerst|d['\u2019]abord)(?: is| comes| the| my| a| die| le)*,? {_MASK}\b{_ALONE}",
             0,
         ),
-        (rf"\b{_MASK},? (?:and )?then\b|\b1\) ?(?:the )?{_MASK}", 0),
         (
-            rf"\b(?:then|second|2nd|followed by|dann|ensuite)(?: is| comes| the| its| a| die| le)*,? {_MASK}\b|\b2\) ?(?:the )?{_MASK}",
+            rf"{_LISTED}{_MASK},? (?:and )?then (?:the |a |my )?{_PICTURED}\b|\b1\) ?(?:the )?{_MASK}",
+            0,
+        ),
+        (
+            rf"\b(?:then|second|2nd|followed by|dann|ensuite)(?: is| comes| the| its| a| die| le)*,? {_MASK}\b{_ALONE}|\b2\) ?(?:the )?{_MASK}",
             1,
         ),
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from unison_agent.planning.call_fields import SIZES, TIMES, NumberField
+from unison_agent.planning.call_fields import TIMES, NumberField
 from unison_agent.planning.evidence import find_evidence
 from unison_agent.planning.plain_names import plain_counts, plain_maps, plain_shapes
 from unison_agent.planning.stated import Place, Stated
@@ -19,11 +19,20 @@ from unison_agent.planning.units import plain_places
 from unison_agent.tasks import GENERATION_TASKS, Attachment, Evidence, TaskCall, Unused
 
 # Their units and names leave no doubt; "three pictures" may be of the scene.
-_FIELDS: tuple[NumberField, ...] = (*SIZES, *TIMES, "seed", "steps", "guidance_scale")
+_FIELDS: tuple[NumberField, ...] = (*TIMES, "seed", "steps", "guidance_scale")
 _QUOTED = re.compile(
     r'"[^"]*"|\u201c[^\u201d]*\u201d|\u201e[^\u201c\u201d]*[\u201c\u201d]|\u00ab[^\u00bb]*\u00bb|「[^」]*」'
 )
-_A_YEAR, _FEWEST_FRAMES = 1000, 2
+_A_YEAR, _FEWEST_FRAMES = 1000, 5  # "a wall with three frames"
+# "An 80s disco", but "a 30s clip".
+_DECADE = re.compile(r"[2-9]0s\b")
+_LASTING = re.compile(
+    r"\s*(?:$|[,.;:!?)\n])|[ -](?:videos?|clips?|animations?|films?|movies?|gifs?|loops?|footage|shots?|versions?"
+    r"|teasers?|ads?|timelapse|long|of|at|with|and|please|duration|\d)\b",
+    re.IGNORECASE,
+)
+_PLANTED = re.compile(r"\b(?:an?|each|every|one) seed $", re.IGNORECASE)
+_COUNTED = re.compile(r" (?:times?|hours?|days?|weeks?|months?|years?)\b", re.IGNORECASE)
 _THERE = ("these ", "those ", "the ", "both ")
 _NAMED = frozenset({"resolution", "control_type", "aspect_ratio"})
 # Words like "edges" and "4:3" are often of the scene: where no step can hold them, nothing is said of them.
@@ -143,13 +152,23 @@ def _overlaps(place: Place, used: Sequence[Place]) -> bool:
 
 def _is_likely(name: NumberField, number: str, place: Place, text: str) -> bool:
     """Whether it is none of what only looks so: "the 1920s", "between these two frames", "image_2 frames"."""
-    if name == "duration_seconds" and float(number) >= _A_YEAR:
-        return False
-    if name == "num_frames" and (
-        float(number) < _FEWEST_FRAMES or text[: place[0]].lower().endswith(_THERE)
-    ):
-        return False
-    return not text[: place[0]].endswith("_")
+    before, after = text[: place[0]], text[place[1] :]
+    match name:
+        case "duration_seconds":
+            if float(number) >= _A_YEAR:
+                return False
+            if decade := _DECADE.match(text, place[0]):
+                lasting = _LASTING.match(text, decade.end())
+                return lasting is not None and not before.lower().endswith(_THERE)
+        case "num_frames":
+            if float(number) < _FEWEST_FRAMES or before.lower().endswith(_THERE):
+                return False
+        case "seed":
+            if _PLANTED.search(before) or _COUNTED.match(after):
+                return False
+        case _:
+            pass
+    return not before.endswith("_")
 
 
 def _is_open(call: TaskCall, field: str) -> bool:

@@ -35,6 +35,14 @@ def without_null(field: ObjectField, arguments: Mapping[str, JsonValue]) -> dict
         value, below = arguments.get(name), known.get(name)
         if isinstance(value, dict) and isinstance(below, ObjectField):
             kept[name] = without_null(below, value)
+        elif (
+            isinstance(value, list)
+            and isinstance(below, ListField)
+            and isinstance(item := below.item, ObjectField)
+        ):
+            kept[name] = [
+                without_null(item, one) if isinstance(one, dict) else one for one in value
+            ]
         elif value is not None:
             kept[name] = value
     return kept

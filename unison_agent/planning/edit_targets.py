@@ -59,8 +59,17 @@ _PRONOUN_COLOUR = re.compile(
     rf" {_SHADES}(?P<colour>{_COLOURS})\b(?P<alone>(?! and (?:black|white)){_STOP})?",
     re.IGNORECASE,
 )
+# "Don't remove the tree"
+_NEGATED = re.compile(
+    r"(?:\b(?:not|dont|never|without|avoid)|n['\u2019]t)(?: \w+ing)? $", re.IGNORECASE
+)
+# "Remove the car and the tree" changes two things; "and the rest stays" is none.
+_AND_ANOTHER = re.compile(
+    r" and (?:the|an?|this|that|these|those|all|his|her|its|their|my|our) (?!rest\b|others?\b|remaining\b)",
+    re.IGNORECASE,
+)
 _NO_THING = re.compile(
-    r"^(?:it|the|an?|this|that|these|those|them|him|her|me|us|everything|anything|something|things|all|what.*|one|everyone.*|day|\d.*"
+    r"^(?:it|(?:everything|nothing|all|anything) (?:but|except)\b.*|the|an?|this|that|these|those|them|him|her|me|us|everything|anything|something|things|all|what.*|one|everyone.*|day|\d.*"
     r"|the (?:image|picture|photo|clip|video|footage|film|scene|whole .*|rest|first|second|last|third|one"
     r"|mask\w*|marked .*|selected .*|white .*|area.*|region.*|spot|part.*)"
     r"|(?:white|black|marked|selected|matte) (?:part|area|region|spot|bit|zone)s?|(?:it )?up|slightly|nothing|hue.*|.*\bmask.*|.*_\d.*|.*[{}].*"
@@ -132,11 +141,16 @@ def find_target(edit: str) -> str | None:
 
     Where several things are changed, none of them is the target.
     """
-    hits = [match for pattern in _PATTERNS for match in pattern.finditer(edit)]
+    hits = [
+        match
+        for pattern in _PATTERNS
+        for match in pattern.finditer(edit)
+        if not _NEGATED.search(edit[: match.start()])
+    ]
     if not hits:
         return None
     first = min(hits, key=lambda hit: (hit.start(), hit.end()))
-    if any(_is_another(hit, first) for hit in hits):
+    if any(_is_another(hit, first) for hit in hits) or _AND_ANOTHER.match(edit, first.end()):
         return None
     return _bare(first.group("thing"))
 

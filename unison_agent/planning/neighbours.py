@@ -56,7 +56,7 @@ _UNITS: tuple[tuple[str, str, frozenset[NumberField]], ...] = (
         r"(?!)",
         frozenset({"guidance_scale"}),
     ),
-    (r"(?!)", r"\s?(?:mm|cm|km|kg|mph|kmh|km/h)\b|\s?[%°]|[ -]years?\b|[ -]?min[a-z]*\b"
+    (r"(?!)", r"\s?(?:mm|cm|km|kg|mph|kmh|km/h)\b|\s?[%°]|[ -]years?\b|[ -]?min(?:s|ut\w{1,2})?\b"
         r"|[ -]hours?\b", _NONE),
     # A time of day, or a ratio.
     (r"(?<!\d)\d{1,2}:", r":[0-5]\d(?!\d)", _NONE),
@@ -89,7 +89,7 @@ _NEIGHBOURS: dict[NumberField, tuple[str, str, str]] = {
     ),
     "duration_seconds": (
         r"(?:duration|length|lasting|dauer|dur\u00e9e|duraci\u00f3n)[\s:=#(-]{0,3}(?:of |is )?",
-        r"(?:s|sec[a-z]*|ms|millisec[a-z]*|m|min[a-z]*|h|hrs?|hours?|分[钟鐘]?|[秒초] ?[半반]|ثاني.*"
+        r"(?:s|sec[a-z]*|ms|millisec[a-z]*|m|min(?:s|ut\w{1,2})?|h|hrs?|hours?|分[钟鐘]?|[秒초] ?[半반]|ثاني.*"
         r"|دقيق.*|(?:сек|мин)\w*)",
         r"\s*-?\s*(?:s\b|secs?\b|seconds?\b|sek|segund|second[ie]|秒|초|ثان|ثوا|सेकंड|сек)",
     ),

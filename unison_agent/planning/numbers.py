@@ -49,19 +49,21 @@ _JOINED = {ten + one: _TENS[ten] + _UNITS[one] for ten in _TENS for one in [*_UN
 _SCALES = {"hundred": 100, "thousand": 1000}
 _DIGITS = re.compile(r"\d+(?:[.,\u066b]\d+)*|(?<![\w.])\.\d+")
 _WORD = re.compile(r"[^\W\d_]+")
+# "4 minimalist logos" are not minutes.
+_MINUTES = r"min(?:s|ut(?:e[nrs]?|os?|i|as?))?(?![a-zäöü])"
 _SCALED: tuple[tuple[re.Pattern[str], Decimal], ...] = tuple(
     (re.compile(rf"[ -]?(?:{unit})(?!\s?[=:]| \d)", re.IGNORECASE), factor)
     for unit, factor in (
         (r"ms\b|millisecond[a-z]*", Decimal("0.001")),
         (
-            r"m\b|min[a-z]*|分(?![割解辨之布])[钟鐘]?|분(?![할위의])|мин|دقيق[ةه]|دقا[ئي]ق",
+            rf"m\b|{_MINUTES}|分(?![割解辨之布])[钟鐘]?|분(?![할위의])|мин|دقيق[ةه]|دقا[ئي]ق",
             Decimal(60),
         ),
         (r"h\b|hrs?\b|hours?\b|hour", Decimal(3600)),
     )
 )
 _PHRASES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\bhalf an? min[a-z]*", re.IGNORECASE), "30"),
+    (re.compile(rf"\bhalf an? {_MINUTES}", re.IGNORECASE), "30"),
     (
         re.compile(
             r"\b(?:half an?|(?<!and )a half) sec[a-z]*|\bhalf of a sec[a-z]*", re.IGNORECASE
@@ -71,11 +73,11 @@ _PHRASES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(?:an? )?quarter(?: of an?)? sec[a-z]*", re.IGNORECASE), "0.25"),
     (re.compile(r"\b(?:three|3) quarters of a sec[a-z]*", re.IGNORECASE), "0.75"),
     (re.compile(r"\bone and a half", re.IGNORECASE), "1.5"),
-    (re.compile(r"\ban? min[a-z]*", re.IGNORECASE), "60"),
+    (re.compile(rf"\ban? {_MINUTES}", re.IGNORECASE), "60"),
     (re.compile(r"\b(?:an?|single) sec[a-z]*", re.IGNORECASE), "1"),
     (re.compile(r"\bhalf[ -](?:a[ -])?dozen", re.IGNORECASE), "6"),
     (re.compile(r"\b(?:an?|one) (?:second|sec) and a half", re.IGNORECASE), "1.5"),
-    (re.compile(r"\b(?:an?|one|1) min[a-z]* and a half", re.IGNORECASE), "90"),
+    (re.compile(rf"\b(?:an?|one|1) {_MINUTES} and a half", re.IGNORECASE), "90"),
     (re.compile(r"\b(?:a )?quarter of a minute", re.IGNORECASE), "15"),
 )
 _AND_A_HALF = re.compile(
@@ -84,7 +86,8 @@ _AND_A_HALF = re.compile(
 _POINT = re.compile(r"(?:\b(\d{1,4}) )?\bpoint (\d{1,3})\b", re.IGNORECASE)
 _TWO_PAIRS = re.compile(r"(?<![\d.])(1[0-9]|20) ([1-9]\d)(?![\d.])")
 _MINUTES_SECONDS = re.compile(
-    r"\b(\d{1,3}) ?m(?:in[a-z]*)?\.?(?:,? and|,)? ?(\d{1,2}) ?s(?:ec[a-z]*)?\b", re.IGNORECASE
+    rf"\b(\d{{1,3}}) ?(?:m|{_MINUTES})\.?(?:,? and|,)? ?(\d{{1,2}}) ?s(?:ec[a-z]*)?\b",
+    re.IGNORECASE,
 )
 # Numbers beyond this many would only be noise, and they would make the grammar large.
 _MOST_NUMBERS = 64

@@ -17,8 +17,16 @@ _SHAPES = {
     r"|(?:format|orientation|aspect)[:=]? ?(?:portrait|vertical)",
     "landscape": r"(?:landscape|horizontal)[ -](?:format|orientation|mode|aspect|framing)|querformat|横[屏版]|横長"
     r"|(?:format|orientation|aspect)[:=]? ?landscape",
-    "square": r"square[ -](?:format|aspect|crop|frame|image|picture|video|clip)|(?:format|aspect)[:=]? ?square",
+    "square": r"square[ -](?:format|aspect|crop|image|picture|video|clip)|(?:format|aspect)[:=]? ?square",
 }
+# "A scoreboard showing 3:2", "a 1:1 scale model".
+_SCORED = re.compile(
+    r"\b(?:show(?:s|ing)?|scores?|scored|sa(?:ys?|ying)|read(?:s|ing)?|w[io]ns?|lost|lead\w*|odds|bets?)(?: \w+)? $",
+    re.IGNORECASE,
+)
+_SCALED = re.compile(
+    r" ?(?:scale|scores?|odds|wins?|victory|defeat|replica|models?)\b", re.IGNORECASE
+)
 _NO_LETTER_BEFORE, _NO_LETTER_AFTER = r"(?<![a-zäöüß\u0621-\u064a])", r"(?![a-zäöüß\u0621-\u064a])"
 _SHAPE_WORDS, _MAP_WORDS = (
     {
@@ -52,10 +60,16 @@ def plain_shapes(stated: Stated) -> Iterator[tuple[str, Place]]:
     """Yield the ratios and shapes that a text asks for, with their places."""
     for name, places in stated.aspect_ratios.items():
         if name in _RATIOS:
-            yield from ((name, p) for p in places if ":" in stated.text[slice(*p)])
+            yield from ((name, p) for p in places if _is_ratio(p, stated.text))
     for name, words in _SHAPE_WORDS.items():
         if name in stated.aspect_ratios:
             yield from ((name, match.span()) for match in words.finditer(stated.text))
+
+
+def _is_ratio(place: Place, text: str) -> bool:
+    start, end = place
+    scored = _SCORED.search(text[:start]) or _SCALED.match(text, end)
+    return ":" in text[start:end] and not scored
 
 
 def plain_maps(stated: Stated) -> Iterator[tuple[str, Place]]:

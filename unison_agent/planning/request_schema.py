@@ -108,6 +108,8 @@ def written_form(answer: str) -> str:
 
 def _stated(value: object) -> object:
     """Return a value without the names that hold null."""
+    if isinstance(value, list):
+        return [_stated(one) for one in cast("list[object]", value)]
     if not isinstance(value, dict):
         return value
     named = cast("Mapping[str, object]", value)

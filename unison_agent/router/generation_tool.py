@@ -67,6 +67,7 @@ class GenerationTool(ConnectedTool):
         if not isinstance(call, Generation):
             msg = f"{self.spec.name} does not answer questions, got {call.task}."
             raise RequestError(msg)
+        self._used, self._sources = {}, {}
         ready = self._followed(call, granted, media, progress)
         media = ready.media
         # ToolSpec has checked that a tool with the adapter "video" has a pipeline.

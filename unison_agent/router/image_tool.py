@@ -80,6 +80,7 @@ class ImageTool(ConnectedTool):
         if kind is None or not isinstance(call, Generation):
             msg = f"{self.spec.name} does not serve {call.task}."
             raise RequestError(msg, hint=f"It serves {', '.join(self.spec.tasks)}.")
+        self._used, self._sources = {}, {}
         addition: Addition | None = None
         ready = Followed(media)
         notes: tuple[str, ...] = ()

@@ -139,10 +139,11 @@ class Router:
             RunCancelledError: Raised by `progress`.
         """
         order = self._order(plan, media, mode, seed, tool, max_new_tokens)
-        if self._chooses:
-            grants(plan, media, order.grant)  # that no pack can do a step is said before one is run
-        if not connector:
-            self._check_connectors(plan)
+        if self._chooses or not connector:
+            # That no pack can do a step is said before one is run.
+            granted_all = grants(plan, media, order.grant)
+            if not connector:
+                self._check_connectors(granted_all)
         start = perf_counter()
         done: list[_Done] = []
         available = media
@@ -218,14 +219,13 @@ class Router:
         granted = GrantedCustom(output="custom", tool=call.tool, num_outputs=len(made))
         return _Done(call, granted, Output(made, text), (), clock.timings())
 
-    def _check_connectors(self, plan: Plan) -> None:
-        """Check that a plan's tools have a connector to switch off.
+    def _check_connectors(self, granted: Sequence[GrantedTask | None]) -> None:
+        """Check that the tools that carry out a plan have a connector to switch off.
 
         Raises:
             RequestError: None has one.
         """
-        steps = [call for call in plan.steps if not isinstance(call, CustomCall)]
-        tools = [tool for call in steps for tool in self._bindings.serving(call.task)]
+        tools = [self._bindings.tool(one.tool) for one in granted if one is not None]
         if any(isinstance(tool, ConnectedTool) and tool.spec.connector for tool in tools):
             return
         named = ", ".join(sorted({tool.spec.name for tool in tools})) or "no tool of a pack"

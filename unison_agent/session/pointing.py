@@ -28,6 +28,12 @@ _ORDINAL = "|".join(_NUMBERS)
 _NUMBERED = re.compile(
     rf"\bthe ({_ORDINAL})\b(?! (?:frame|second|step|part))|\b({_ORDINAL}) {_THING}\b", re.IGNORECASE
 )
+# "Draw the last leaf" asks for something new, "draw the last again" does not.
+_DRAWN_ANEW = re.compile(
+    rf"(?:(?:please|now|next|then|can you|could you)[ ,]+)*(?:draw|paint|sketch|generate|create|render|illustrate|imagine)"
+    rf" (?P<thing>the (?:{_ORDINAL})) (?!{_THING}\b|(?:and|but|to|in|into|with|as|again|once|instead|bigger|smaller|please)\b)\w",
+    re.IGNORECASE,
+)
 _SEVERAL = re.compile(r"\b(?:them|these|those|both|all of it)\b", re.IGNORECASE)
 _BACK = re.compile(
     rf"\b(?:it|its|this|that|them|these|those|both|the same|the other)\b|\bthe {_THING}\b",
@@ -78,6 +84,8 @@ class Seen:
 
 def points_back(text: str) -> bool:
     """Whether a text speaks of something seen before, as far as its words tell."""
+    anew = _DRAWN_ANEW.match(text)
+    text = text if anew is None else text[anew.end("thing") :]
     return any(_begins(back, text) < _begins(new, text) for back, new in _BACK_AND_NEW)
 
 

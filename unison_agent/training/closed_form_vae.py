@@ -138,17 +138,6 @@ def _join(
         offset[:outputs] = bias
 
 
-def basis_of(vae: "AutoencoderKLWan") -> Basis:
-    """Return the basis a closed-form VAE was built from."""
-    z = (vae.config["base_dim"] - 1) // 2
-    rows = vae.encoder.conv_in.weight[:z, :, -1, 1, 1].detach()
-    return Basis(
-        rows,
-        cast("Tensor", vae.decoder.conv_out.bias).detach(),
-        torch.tensor(vae.config["latents_std"][:z]),
-    )
-
-
 def encode(pixels: Tensor, basis: Basis) -> Tensor:
     """Return the latents the pipeline would compute, fast.
 

@@ -116,6 +116,9 @@ class BatchedTower(nn.Module):
     The class loops over pictures in attention; with all of one size there is no need to.
     """
 
+    cos: Tensor
+    sin: Tensor
+
     def __init__(self, tower: "Qwen2_5_VisionTransformerPretrainedModel") -> None:
         super().__init__()
         self.tower = tower
@@ -127,7 +130,8 @@ class BatchedTower(nn.Module):
         dtype = next(tower.parameters()).dtype
         tower(torch.zeros(pixels.TOKENS, 1536, dtype=dtype), grid_thw=torch.tensor([[1, 4, 4]]))
         hook.remove()
-        self.cos, self.sin = (t.float() for t in seen[0])
+        for name, values in zip(("cos", "sin"), seen[0], strict=True):
+            self.register_buffer(name, values.float(), persistent=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the outputs (B, 16, hidden of the language model) and the states halfway up."""
@@ -184,7 +188,7 @@ def main() -> None:
     if state is not None:
         heads.load_state_dict(state["heads"])  # pyright: ignore[reportArgumentType]
         tower.load_state_dict(state["tower"])  # pyright: ignore[reportArgumentType]
-        average.values = cast("list[Tensor]", state["average"])
+        average.values = [v.to(device) for v in cast("list[Tensor]", state["average"])]
         optimizer.load_state_dict(state["optimizer"])  # pyright: ignore[reportArgumentType]
     index = {word: i for i, word in enumerate(words.SUMMARY_WORDS)}
     scale = vectors.pow(2).sum(-1).mean()
