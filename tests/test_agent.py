@@ -110,6 +110,8 @@ def test_several_requests_are_planned_at_once() -> None:
         unison.plan_batch("a star")
     with pytest.raises(RequestError, match="1 texts and 2 lists of media"):
         unison.plan_batch(["a star"], [[], []])
+    with pytest.raises(RequestError, match="one set of media"):
+        unison.plan_batch(["a star"], media=MediaSet.of_kinds("image"))  # pyright: ignore[reportArgumentType]
     with pytest.raises(RequestError, match="Request 2 of 2: The request has no words"):
         unison.plan_batch(["a star", " "])
 
@@ -167,6 +169,13 @@ def test_the_seed_and_the_mode_of_a_run() -> None:
         unison.run(text, mode="strict")
     with pytest.raises(NegotiationError, match="seed must be 0 or more, got -1"):
         unison.run(text, seed=-1)
+    for wrong in (2**53, "7", 1.5, True):
+        with pytest.raises(RequestError, match="seed must be a whole number of at most"):
+            unison.run(text, seed=wrong)  # pyright: ignore[reportArgumentType]
+        with pytest.raises(RequestError, match="seed must be a whole number of at most"):
+            unison.dry_run(text, seed=wrong)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(RequestError, match="max_new_tokens must be a whole number"):
+        unison.run(text, max_new_tokens="5")  # pyright: ignore[reportArgumentType]
     with pytest.raises(
         RequestError, match="mode must be one of nearest, strict, ask, got 'nearby'"
     ):

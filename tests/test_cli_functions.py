@@ -162,3 +162,22 @@ def test_debug_shows_where_an_error_came_from(command: Commands) -> None:
     done = command("call", "text_to_image", "{", "--debug")
     assert done.exit_code == 1
     assert "Traceback" in done.stderr
+
+
+def test_tools_of_ones_own_are_listed_beside_those_of_packs(command: Commands) -> None:
+    own = f"{MY_TOOLS}:ALL"
+    told = command("tools", "--tool", own)
+    assert told.exit_code == 0
+    assert "your own" in told.stdout
+    listed = json.loads(command("tools", "--tool", own, "--json").stdout)
+    names = [one["name"] for one in listed["custom_tools"]]
+    assert len(names) == 3
+    assert all(name in told.stdout for name in names)
+    assert listed["packs"][0]["profile"] == "nano"
+    assert command("tools", "--tool", "nowhere.py:ALL").exit_code == 1
+
+
+def test_a_call_whose_task_makes_something_else_is_refused_at_once(command: Commands) -> None:
+    done = command("call", "text_to_image", DRAW, "--out", "star.mp4")
+    assert done.exit_code == 1
+    assert "star.mp4 does not fit text_to_image: expected .png or .webp." in done.stderr

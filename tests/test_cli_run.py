@@ -407,3 +407,75 @@ def test_ctrl_c_in_the_middle_of_a_video_leaves_no_file(tmp_path: Path) -> None:
     assert "cancelled" in errors
     assert "Traceback" not in errors
     assert names(tmp_path) == {"started"}
+
+
+STAR_THEN_CLIP: Fields = {
+    **IMAGE,
+    "then": {"task": "image_to_video", "first_frame": "step_1", "num_frames": 5},
+}
+
+
+def test_what_was_only_a_step_on_the_way_is_not_what_was_asked_for(
+    command: Commands, tmp_path: Path
+) -> None:
+    text = "Draw a star, then make a clip of 5 frames"
+    for more in ((), ("--dry-run",)):
+        done = command(STAR_THEN_CLIP, "run", text, "--out", "both.png", *more)
+        assert done.exit_code == 1
+        assert "does not fit text_to_image and image_to_video: expected .mp4, .gif" in done.stderr
+    assert command(STAR_THEN_CLIP, "run", text, "--out", "both.gif").exit_code == 0
+    assert names(tmp_path) == {"both.gif"}
+
+
+def test_what_a_file_does_not_hold_is_told(command: Commands, tmp_path: Path) -> None:
+    plan = {**IMAGE, "then": {"task": "image_understanding"}}
+    done = command(plan, "run", "Draw a star, then describe it", "--out", "said.txt")
+    assert done.exit_code == 0
+    assert "not saved: image of step_1; without --out all is saved." in done.stdout
+    assert names(tmp_path) == {"said.txt"}
+
+
+def test_each_of_several_files_in_the_way_is_told_before_the_work(
+    command: Commands, tmp_path: Path
+) -> None:
+    (tmp_path / "stars-2.png").touch()
+    done = command({**IMAGE, "num_outputs": 2}, "run", "two stars", "--out", "stars.png")
+    assert done.exit_code == 1
+    assert "stars-2.png exists" in done.stderr
+    assert command.adapter.calls == []
+
+
+def test_a_name_that_no_disk_takes_is_one_message(command: Commands) -> None:
+    done = command(IMAGE, "run", "a star", "--out", f"{'a' * 300}.png")
+    assert done.exit_code == 1
+    assert "cannot be written" in done.stderr
+
+
+def test_with_nobody_to_ask_the_error_is_json_too(command: Commands) -> None:
+    plan = {**IMAGE, "width": 640}
+    done = command(plan, "run", "640 wide", "--mode", "ask", "--json", answer="")
+    assert done.exit_code == 1
+    assert "width 64 instead of 640" in json.loads(done.stdout)["error"]["message"]
+
+
+def test_an_unknown_tool_is_an_error_of_a_plan_too(command: Commands) -> None:
+    for more in (("--json",), ("--kinds", "image")):
+        done = command(IMAGE, "plan", "a star", "--use", "dall-e", *more)
+        assert done.exit_code == 1
+        assert "There is no tool or pack 'dall-e'." in done.stderr
+
+
+def test_colons_in_a_name_stay(command: Commands) -> None:
+    done = command(IMAGE, "run", "a star", "--out", ":star:.png")
+    assert "saved :star:.png" in done.stdout
+
+
+def test_any_letters_go_through_a_pipe_that_takes_few(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    program = [sys.executable, "-m", "unison_agent"]
+    call = [*program, "call", "text_to_image", "{}", "--out", "画/a.png", "--json"]
+    done = subprocess.run(
+        call, capture_output=True, env=environment, cwd=tmp_path, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert "画 does not exist" in json.loads(done.stdout.decode())["error"]["message"]

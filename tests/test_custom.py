@@ -700,3 +700,20 @@ def test_an_agent_is_given_more_tools_before_its_model_is_loaded() -> None:
 def test_a_planner_that_writes_signal_tokens_is_given_no_tools() -> None:
     with pytest.raises(ToolError, match="signal tokens cannot call 'crop'"):
         Unison.from_pretrained("wan-vace").with_tools([CROP])
+
+
+async def crop_later(wanted: Point) -> str:
+    return str(wanted)
+
+
+def in_words(wanted: Point) -> str:
+    return str(wanted)
+
+
+def test_what_is_no_tool_is_told_as_such() -> None:
+    tool = custom_tool(Point, in_words, name="point", description="A point.", output="text")
+    for wrong in (tool, [crop_later], 3):
+        with pytest.raises(ToolError, match="tools is a list of what custom_tool returns"):
+            check_names(wrong)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ToolError, match="got the async function crop_later"):
+        custom_tool(Point, crop_later, output="text")

@@ -154,6 +154,34 @@ def test_every_mode_becomes_rgb_or_rgba(mode: str) -> None:
         assert image.rgb().getpixel((0, 0)) == (128, 128, 128)
 
 
+def test_wide_numbers_are_scaled_and_fractions_refused() -> None:
+    wide = PIL.Image.fromarray(np.full((4, 6), 0x8000, np.int32))
+    assert wide.mode == "I"
+    assert Image.from_pil(wide).rgb().getpixel((0, 0)) == (128, 128, 128)
+    with pytest.raises(UnsupportedMediaError, match="mode F holds fractions"):
+        Image.from_pil(PIL.Image.fromarray(np.full((4, 6), 0.5, np.float32)))
+
+
+def test_a_moving_webp_is_white_where_no_frame_is() -> None:
+    frames = [PIL.Image.new("RGBA", (32, 16), (0, 0, 0, 0)) for _ in range(3)]
+    for place, frame in enumerate(frames):
+        frame.paste((255, 0, 0, 255), (8 * place, 4, 8 * place + 8, 12))
+    file = io.BytesIO()
+    frames[0].save(file, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    clip = open_medium(file.getvalue())
+    assert isinstance(clip, Video)
+    assert all(frame.getpixel((31, 0)) == (255, 255, 255) for frame in clip.frames())
+    assert [f.getpixel((8 * n + 4, 8)) for n, f in enumerate(clip.frames())] == [(255, 0, 0)] * 3
+
+
+@pytest.mark.parametrize("source", ["data:image/png;base64," + "A" * 5000, "a" * 5000 + ".png"])
+def test_a_long_source_is_quoted_in_part(source: str) -> None:
+    with pytest.raises(MediaError) as caught:
+        open_medium(source)
+    assert len(caught.value.message) < 250
+    assert ("data URI" in caught.value.message) == source.startswith("data:")
+
+
 def test_transparent_palette_becomes_alpha() -> None:
     pil = picture().quantize(4)
     image = Image.open(saved(pil, "PNG", transparency=0))

@@ -165,6 +165,9 @@ def test_an_answer_by_the_schema_is_read_in_the_written_form() -> None:
         "then": {"task": "image_to_video", "first_frame": "step_1"},
     }
     assert json.loads(written_form(json.dumps(NOTHING))) == {"needs_input": "source"}
+    boxes = {"boxes": [{"width": 20, "height": None}]}
+    own = {"steps": [{"tool": "crop", "arguments": boxes}]}
+    assert json.loads(written_form(json.dumps(own)))["arguments"] == {"boxes": [{"width": 20}]}
     call = '{"task":"text_to_image","steps":20}'  # the steps of denoising
     for other in ('{"task":"text_to_image"}', call, "no JSON", '{"steps":[1]}', "[1]"):
         assert written_form(other) == other

@@ -102,3 +102,5 @@ def test_a_result_carries_the_warning_and_the_pictures(
     saved = save(result, out / "edit.png", overwrite=False)
     shown = save_previews(result, saved, overwrite=False)
     assert [path.name for path in shown] == ["edit-mask-as-given.png", "edit-mask-inverted.png"]
+    again = save_previews(result, saved, overwrite=False)
+    assert [path.name for path in again] == ["edit-mask-as-given-2.png", "edit-mask-inverted-2.png"]

@@ -14,7 +14,7 @@ from unison_agent import record_files, replay
 from unison_agent.agent import Unison
 from unison_agent.cli.app import app
 from unison_agent.errors import MediaError, MissingInputError, OutputError, RequestError
-from unison_agent.media import Image
+from unison_agent.media import Image, MediaSet
 from unison_agent.packs import load_pack
 from unison_agent.planning.planner import Planner
 from unison_agent.remake import Difference, remake
@@ -130,6 +130,19 @@ def test_attachments_are_known_by_their_hash(tmp_path: Path) -> None:
     PIL.Image.new("RGB", (32, 32), "pink").save(stars[1])
     (difference,) = remake(path, stars, agent=agent()).differences
     assert difference.what == "image_2 (blue.png)"
+
+
+def test_attachments_out_of_memory_are_known_by_their_pixels(tmp_path: Path) -> None:
+    stars = [PIL.Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+    files = [tmp_path / "one.png", tmp_path / "two.webp"]
+    stars[0].save(files[0])
+    stars[1].save(files[1], lossless=True)
+    path = tmp_path / "edited.png"
+    media = [Image.from_pil(star) for star in stars]
+    agent(EDIT).run("Turn the star green, seed 9", media=MediaSet.of(media)).save(path)
+    for order in (files, files[::-1]):
+        remade = remake(path, order, agent=agent())
+        assert (remade.match, remade.differences) == ("bytes", ())
 
 
 # --- not the same --------------------------------------------------------------------------------

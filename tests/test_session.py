@@ -270,3 +270,16 @@ def test_what_is_pointed_at(
     text: str, turns: list[tuple[MediaKind, int]], which: list[int]
 ) -> None:
     assert pointed_at(text, [Seen(*one) for one in turns], 4) == which
+
+
+def test_a_plan_of_a_session_can_be_looked_at_and_then_run() -> None:
+    unison, _ = make(STAR, BLUE, MOVE)
+    session = unison.session()
+    star = session.run("Draw a red star")
+    planned = session.plan("now make it blue")
+    blue = session.run(planned)
+    made = [turn.outputs[0].handle for turn in session.history]
+    assert session.history[1].offered == (made[0],)
+    assert [one.sha256 for one in blue.artifacts[0].record.media] == [star.image.sha256]
+    moved = session.run("make this picture move")
+    assert [one.sha256 for one in moved.artifacts[0].record.media] == [blue.image.sha256]

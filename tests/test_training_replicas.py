@@ -14,8 +14,7 @@ from pathlib import Path
 import torch
 from accelerate import PartialState
 from torch import nn
-from unison_agent.training.generator import agreed
-from unison_agent.training.replicas import average_gradients
+from unison_agent.training.replicas import agreed, average_gradients
 team = PartialState(cpu=True)
 used, unused = nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(3))
 (used * (team.process_index + 1)).sum().backward()

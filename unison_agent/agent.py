@@ -3,14 +3,15 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, get_args
+from typing import TYPE_CHECKING, Self
 
 from unison_agent.artifacts import ArtifactStore
 from unison_agent.custom.tool import CustomTool
-from unison_agent.errors import RequestError, ToolError
+from unison_agent.errors import ToolError
 from unison_agent.forecast import Forecast, forecast
 from unison_agent.functions import FunctionCalling
 from unison_agent.media import MediaSet, MediaSource
+from unison_agent.negotiate import check_values
 from unison_agent.open_packs import open_packs
 from unison_agent.opening import LazyPlanner, open_planner
 from unison_agent.pipelines.budget import LoadedModels, MemoryBudget
@@ -26,8 +27,6 @@ from unison_agent.tasks import Mode, Plan
 
 if TYPE_CHECKING:
     from unison_agent.planning.outlines_writer import OutlinesModel
-
-_MODES = get_args(Mode)
 
 
 class Unison(PlanCalls, FunctionCalling):
@@ -245,9 +244,7 @@ class Unison(PlanCalls, FunctionCalling):
         max_new_tokens: int | None = None,
         connector: bool = True,
     ) -> Result:
-        if mode not in _MODES:
-            msg = f"mode must be one of {', '.join(_MODES)}, got {mode!r}."
-            raise RequestError(msg)
+        check_values(mode, seed, max_new_tokens)
         listener = progress or self._progress
         planned = self._as_planned(request, media, listener)
         result = self._router.run(
@@ -287,6 +284,7 @@ class Unison(PlanCalls, FunctionCalling):
         Raises:
             UnisonError: As `run` raises before anything is made.
         """
+        check_values(mode, seed)
         planned = self._as_planned(request, MediaSet.of(media), progress)
         granted = self._router.grants(
             planned.plan, planned.media, mode=mode, seed=seed or 0, tool=tool

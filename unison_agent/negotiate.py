@@ -5,13 +5,14 @@ becomes an Adjustment with the limit it met; nothing else does.
 """
 
 from math import inf
-from typing import cast
+from typing import cast, get_args
 
 from unison_agent.adjustments import Basis, RangedValue, size_changes, time_changes
 from unison_agent.errors import NegotiationError, RequestError
 from unison_agent.sizing import Aspect, SizeWish, nearest_size
 from unison_agent.specs import Limits, ToolSpec
 from unison_agent.tasks import (
+    LARGEST_SEED,
     Adjustment,
     Generation,
     GrantedAnswer,
@@ -29,7 +30,26 @@ from unison_agent.tasks import (
 )
 from unison_agent.timing import TimeWish, nearest_time
 
-__all__ = ["Basis", "negotiate"]
+__all__ = ["Basis", "check_values", "negotiate"]
+
+_MODES = get_args(Mode)
+
+
+def check_values(mode: object, seed: object, max_new_tokens: object = None) -> None:
+    """Refuse what no tool could take, before anything is loaded; users are untyped.
+
+    Raises:
+        RequestError: A value is of another type, or too large to be recorded.
+    """
+    if mode not in _MODES:
+        msg = f"mode must be one of {', '.join(_MODES)}, got {mode!r}."
+        raise RequestError(msg)
+    for name, value in (("seed", seed), ("max_new_tokens", max_new_tokens)):
+        if value is None:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or value > LARGEST_SEED:
+            msg = f"{name} must be a whole number of at most {LARGEST_SEED}, got {value!r}."
+            raise RequestError(msg)
 
 
 def negotiate(

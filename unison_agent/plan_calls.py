@@ -112,12 +112,12 @@ class PlanCalls:
             MediaError: An attachment cannot be used.
             PlanningError: The understanding model wrote no usable plan for one of them.
         """
-        if isinstance(texts, str) or (media and len(media) != len(texts)):
+        one_set = isinstance(media, MediaSet)
+        if isinstance(texts, str) or one_set or (media and len(media) != len(texts)):
             got = "one text" if isinstance(texts, str) else f"{len(texts)} texts"
+            lists = "one set" if one_set else f"{len(media)} lists"
             msg = f"A batch is a sequence of texts with as many lists of media, got {got}"
-            raise RequestError(
-                f"{msg} and {len(media)} lists of media.", hint="Write [...] around it."
-            )
+            raise RequestError(f"{msg} and {lists} of media.", hint="Write [...] around it.")
         check_min_confidence(min_confidence)
         attached = [MediaSet.of(one) for one in media or [()] * len(texts)]
         requests = list(_requests(texts, attached))

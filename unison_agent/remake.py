@@ -17,6 +17,7 @@ from unison_agent.agent import Unison
 from unison_agent.errors import MissingInputError, OutputError, RequestError
 from unison_agent.media import Image, MediaSet, MediaSource, Medium
 from unison_agent.media.containers import identify
+from unison_agent.media.image import pixels_sha256
 from unison_agent.media.media_set import open_blob
 from unison_agent.media.sources import Blob
 from unison_agent.progress import Progress
@@ -120,11 +121,12 @@ def _attachments(
     """Put attachments under the recorded handles, by hash, else in order."""
     left = list(media)
     placed: dict[str, Medium] = {}
-    for one in record.media:
-        found = next((each for each in left if each.sha256 == one.sha256), None)
-        if found is not None:
-            left.remove(found)
-            placed[one.handle] = found
+    for is_it in (_same_file, _same_image):
+        for one in record.media:
+            found = next((each for each in left if is_it(each, one.sha256)), None)
+            if found is not None and one.handle not in placed:
+                left.remove(found)
+                placed[one.handle] = found
     swapped: list[Difference] = []
     for one in record.media:
         if one.handle in placed:
@@ -142,6 +144,15 @@ def _attachments(
         msg = f"The record has {len(record.media)} attachments; too many are given: {names}."
         raise RequestError(msg, hint="Leave out what was not attached then.")
     return MediaSet.of([placed[one.handle] for one in record.media]), tuple(swapped)
+
+
+def _same_file(medium: Medium, sha256: str) -> bool:
+    return medium.sha256 == sha256
+
+
+def _same_image(medium: Medium, sha256: str) -> bool:
+    """Whether it is a picture that was attached out of memory, of which only the pixels were known."""
+    return isinstance(medium, Image) and pixels_sha256(medium.pil) == sha256
 
 
 def _seed(record: Record) -> int:

@@ -16,11 +16,10 @@ from unison_agent.media.media_set import open_blob
 from unison_agent.media.sources import Blob, read_source
 from unison_agent.packs import known_profiles
 from unison_agent.replay import Record
-from unison_agent.tasks import GrantedImage, GrantedVideo
+from unison_agent.tasks import LARGEST_SEED, GrantedImage, GrantedVideo
 
 _MOST_STEPS = 16  # no plan of this library has as many
 _MOST_JSON_BYTES = 16 * 2**20
-_LARGEST_SEED = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def read_saved(source: str | Path | bytes) -> Saved:
         msg = f"{blob.name} was saved without the request's words, so it cannot be made again."
         raise OutputError(msg, hint="Run the request itself.")
     seeds = [each.seed for each in record.granted if isinstance(each, GrantedImage | GrantedVideo)]
-    if len(record.plan.steps) > _MOST_STEPS or max(seeds, default=0) > _LARGEST_SEED:
+    if len(record.plan.steps) > _MOST_STEPS or max(seeds, default=0) > LARGEST_SEED:
         msg = f"{blob.name}: its record was not written by unison-agent: too many steps, or too large a seed."
         raise OutputError(msg, hint=f"A plan has at most {_MOST_STEPS} steps.")
     return saved

@@ -1,5 +1,7 @@
 """The commands of the program; each has a module of its own."""
 
+import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -39,6 +41,13 @@ def program(
 ) -> None:
     """Text and media in, a plan that is valid by construction, pictures, clips and answers out."""
     del version
+    for stream in (sys.stdout, sys.stderr):
+        # A pipe on Windows takes a few hundred letters, a request may hold any.
+        if isinstance(stream, TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":
+            if stream.isatty():
+                stream.reconfigure(errors="backslashreplace")
+            else:
+                stream.reconfigure(encoding="utf-8")
 
 
 app.command()(run)

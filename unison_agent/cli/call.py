@@ -24,7 +24,7 @@ from unison_agent.cli.telling import stderr, told
 from unison_agent.functions import MediaPolicy
 from unison_agent.functions.catalog import WHOLE
 from unison_agent.media import MediaSet
-from unison_agent.tasks import TASKS, Mode
+from unison_agent.tasks import LARGEST_SEED, TASKS, Mode
 
 
 def _names() -> list[str]:
@@ -43,7 +43,9 @@ def call(
     ] = "{}",
     media: Media = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Where the call names none.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST_SEED, help="Where the call names none.")
+    ] = None,
     mode: Annotated[Mode, typer.Option(help="When a stated value is not possible.")] = "nearest",
     max_new_tokens: MaxNewTokens = None,
     allow_urls: AllowUrls = False,
@@ -60,6 +62,7 @@ def call(
     """Carry out one call of a tool, as another model would make it."""
     if out is not None:
         files.check_out(out, overwrite=overwrite)
+        files.check_fits_task(out, name)
     given = typer.get_text_stream("stdin").read() if arguments == "-" else arguments
     with Bars(stderr(), shown=not quiet) as bars:
         done = opening.open_unison(profile, bars, tool or (), also or ()).call(

@@ -12,7 +12,7 @@ from unison_agent.cli.bars import Bars
 from unison_agent.cli.options import Debug, Json, Media, Profile, Text
 from unison_agent.cli.telling import stderr, stdout, told
 from unison_agent.media import MediaSet
-from unison_agent.tasks import Mode
+from unison_agent.tasks import LARGEST_SEED, Mode
 
 if TYPE_CHECKING:
     from unison_agent.compare import Switch
@@ -28,7 +28,9 @@ def compare(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="The sheet; the results are saved beside it.")
     ] = Path("compare.png"),
-    seed: Annotated[int | None, typer.Option(min=0, help="Where the request names none.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST_SEED, help="Where the request names none.")
+    ] = None,
     mode: Annotated[Mode, typer.Option(help="When a stated value is not possible.")] = "nearest",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files.")] = False,
     json: Json = False,

@@ -10,6 +10,7 @@ from unison_agent.cli import opening, show
 from unison_agent.cli.bars import Bars
 from unison_agent.cli.options import Also, Debug, Json, Profile
 from unison_agent.cli.telling import stderr, stdout, told
+from unison_agent.tasks import LARGEST_SEED
 
 if TYPE_CHECKING:
     from unison_agent.demo import Outcome
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @told
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED)] = 0,
     json: Json = False,
     profile: Profile = "nano",
     also: Also = None,

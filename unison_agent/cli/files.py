@@ -6,9 +6,17 @@ from typing import get_args
 from unison_agent.errors import OutputError
 from unison_agent.media import Kind
 from unison_agent.result import Result, Signer
-from unison_agent.result.saving import SUFFIXES, check_targets, kind_of, numbered, write_whole
+from unison_agent.result.saving import (
+    SUFFIXES,
+    TEXT_SUFFIXES,
+    check_targets,
+    free,
+    kind_of,
+    numbered,
+    write_whole,
+)
 from unison_agent.result.signing import check_suffix, not_signed
-from unison_agent.tasks import CustomCall, Plan
+from unison_agent.tasks import TASKS, Call, CustomCall, Plan, handles_of
 
 
 def check_out(out: Path, *, overwrite: bool) -> None:
@@ -35,22 +43,59 @@ def open_signer(sign: tuple[Path, Path] | None, out: Path | None) -> Signer | No
     return Signer(*sign)
 
 
-def check_fits(out: Path, plan: Plan) -> None:
+def check_fits(out: Path, plan: Plan, *, overwrite: bool) -> None:
     """Check a name against what the plan will make.
 
     Raises:
-        OutputError: No step makes what the suffix stands for.
+        OutputError: What is asked for is not what the suffix stands for, or one of several files is there.
     """
     wanted = kind_of(out.suffix.lower())
     if any(isinstance(call, CustomCall) for call in plan.steps):
         return  # what a custom tool makes, its function alone knows
-    made: set[Kind | None] = {_kind(call.task) for call in plan.steps}
-    if not made or wanted in made or out.suffix.lower() == ".json":
+    wanted_from = [call for call in _asked_for(plan) if _kind(call.task) == wanted]
+    if not plan.steps or out.suffix.lower() == ".json":
         return
+    if wanted_from:
+        counts = [getattr(call, "num_outputs", None) or 1 for call in wanted_from]
+        check_targets(numbered(out, sum(counts)), overwrite=overwrite)
+        return
+    made: set[Kind | None] = {_kind(call.task) for call in _asked_for(plan)}
     expected = ", ".join(suffix for kind in made if kind is not None for suffix in SUFFIXES[kind])
     tasks = " and ".join(call.task for call in plan.steps)
     msg = f"{out} does not fit {tasks}: expected {expected or '.txt or .json'}."
     raise OutputError(msg, hint="Choose another name, or say what you want more clearly.")
+
+
+def check_fits_task(out: Path, task: str) -> None:
+    """Check a name against what a task makes; one that is no task may make anything.
+
+    Raises:
+        OutputError: It does not make what the suffix stands for.
+    """
+    wanted, made = kind_of(out.suffix.lower()), _kind(task)
+    if task not in TASKS or wanted == made or out.suffix.lower() == ".json":
+        return
+    expected = " or ".join(TEXT_SUFFIXES if made is None else SUFFIXES[made])
+    raise OutputError(f"{out} does not fit {task}: expected {expected}.", hint="Choose another.")
+
+
+def unsaved(result: Result, out: Path | None) -> tuple[str, ...]:
+    """Return what a result has that a file of that name does not hold, e.g. ``"image of step_1"``."""
+    if out is None:
+        return ()
+    kind = kind_of(out.suffix.lower())
+    return tuple(
+        f"{one.kind} of step_{one.record.step}" for one in result.outputs if one.kind != kind
+    )
+
+
+def _asked_for(plan: Plan) -> list[Call]:
+    """Return the steps whose output no later step takes."""
+    return [
+        call
+        for number, call in enumerate(plan.steps, start=1)
+        if all(f"step_{number}" not in handles_of(later) for later in plan.steps[number:])
+    ]
 
 
 def check_signable(plan: Plan) -> None:
@@ -100,13 +145,15 @@ def save(
 def save_previews(result: Result, saved: tuple[Path, ...], *, overwrite: bool) -> tuple[Path, ...]:
     """Save what the notes show beside what was saved, e.g. as star-mask-inverted.png; return the paths.
 
+    Where such a file is there, another name is taken: what was asked for is saved already.
+
     Raises:
         OutputError: They could not be written.
     """
     if not saved or not result.previews:
         return ()
     paths = [saved[0].with_name(f"{saved[0].stem}-{one.name}.png") for one in result.previews]
-    check_targets(paths, overwrite=overwrite)
+    paths = paths if overwrite else list(free(paths))
     data = [one.image.png_bytes() for one in result.previews]
     write_whole(list(zip(paths, data, strict=True)), overwrite=overwrite)
     return tuple(paths)

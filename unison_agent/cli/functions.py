@@ -36,21 +36,30 @@ def tools(
     from unison_agent.functions import functions, in_format
     from unison_agent.packs import load_packs
 
-    packs = load_packs(profile, also or ())
+    packs, own = load_packs(profile, also or ()), find_tools(tool or ())
     if format is not None:
         specs = [spec for pack in packs for spec in pack.tools]
-        known = functions(specs, find_tools(tool or ()), granularity)
+        known = functions(specs, own, granularity)
         listed = [in_format(function, format) for function in known]
         typer.echo(json_text.dumps(listed, indent=2, ensure_ascii=False))
         return
     if json:
         listed = [pack.model_dump(mode="json", exclude_none=True) for pack in packs]
         content = listed if also else listed[0]
+        if own:
+            named = [
+                {"name": one.name, "description": one.description, "parameters": one.schema}
+                for one in own
+            ]
+            content = {"packs": listed, "custom_tools": named}
         typer.echo(json_text.dumps(content, indent=2, ensure_ascii=False))
         return
     for pack in packs:
         stdout().print(f"[bold]{pack.profile}[/]: {escape(pack.description)}")
         Console().print(show.tools_table(pack.tools))
+    if own:
+        stdout().print("[bold]your own[/]")
+        Console().print(show.custom_tools_table(own))
 
 
 def tell(done: CallResult, out: Path | None, *, overwrite: bool, json: bool, quiet: bool) -> None:

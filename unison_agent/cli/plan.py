@@ -78,6 +78,7 @@ def plan(
     attached = MediaSet.of(media or []) if kinds is None else MediaSet.of_kinds(*_kinds(kinds))
     with Bars(stderr()) as bars:
         unison = opening.open_unison(profile, bars, tool or (), also or ())
+        opening.check_use(unison, use)
         planned = unison.plan(
             request_text(text or ""), attached, min_confidence=min_confidence, progress=bars
         )

@@ -29,7 +29,7 @@ from unison_agent.cli.speaking import Speaking
 from unison_agent.cli.telling import stderr, stdout, told
 from unison_agent.errors import NegotiationError
 from unison_agent.media import MediaSet
-from unison_agent.tasks import Mode
+from unison_agent.tasks import LARGEST_SEED, Mode
 
 if TYPE_CHECKING:
     from unison_agent.result import Result
@@ -40,7 +40,9 @@ def run(
     text: Text,
     media: Media = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Where the request names none.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST_SEED, help="Where the request names none.")
+    ] = None,
     mode: Annotated[Mode, typer.Option(help="When a stated value is not possible.")] = "nearest",
     max_new_tokens: MaxNewTokens = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
@@ -75,12 +77,12 @@ def run(
         planned = unison.plan(text, attached, progress=bars)
     for line in show.plan_lines(planned.plan):
         console.print(line)
+    if out is not None:
+        files.check_fits(out, planned.plan, overwrite=overwrite)
     if dry_run:
         cost = unison.dry_run(planned, mode=mode, seed=seed, tool=use)
         typer.echo(cost.to_json() if json else str(cost))
         return
-    if out is not None:
-        files.check_fits(out, planned.plan)
     if signer is not None:
         files.check_signable(planned.plan)
     voice = Speaking(
@@ -102,7 +104,7 @@ def run(
         typer.echo("\n".join(map(str, saved)) if saved else result.text or "")
     elif result.text is not None and not voice.spoken:
         typer.echo(result.text)
-    for line in show.saved_lines(saved):
+    for line in (*show.saved_lines(saved), *show.unsaved_lines(files.unsaved(result, out))):
         (stderr() if json else console).print(line)
     if inline_too:
         show_inline(output.medium for output in result.outputs)
@@ -119,7 +121,13 @@ def _run(run: "Callable[..., Result]", voice: Speaking, mode: Mode) -> "Result":
                 raise
             refused = error
     stderr().print(show.changes_table(refused.changes))
-    if not typer.confirm("Go on with what is possible?", err=True):
+    try:
+        agreed = typer.confirm("Go on with what is possible?", err=True)
+    except typer.Abort as abort:
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        agreed = False  # there is nobody to ask
+    if not agreed:
         raise refused
     with voice:
         return run(mode="nearest")

@@ -14,6 +14,7 @@ from unison_agent.tasks import TASKS, Adjustment, Call, Granted, Plan
 from unison_agent.wording import call_words, choice_words, granted_words
 
 if TYPE_CHECKING:
+    from unison_agent.custom.tool import CustomTool
     from unison_agent.demo import Outcome
     from unison_agent.evaluation.tool_check import Reach
     from unison_agent.forecast import Forecast
@@ -136,6 +137,14 @@ def tools_table(tools: "Iterable[ToolSpec]") -> Table:
     return table
 
 
+def custom_tools_table(tools: "Iterable[CustomTool]") -> Table:
+    """Return one row a tool of the user's own."""
+    table = _table("tool", "makes", "what for")
+    for tool in tools:
+        table.add_row(tool.name, tool.output, escape(tool.description))
+    return table
+
+
 def _limit_lines(limits: "Limits") -> list[str]:
     lines = [f"{_span(*limits.width)} x {_span(*limits.height)} pixels"]
     if limits.multiple_of > 1:
@@ -208,6 +217,12 @@ def outcome_lines(outcome: "Outcome") -> list[str]:
 def saved_lines(files: Iterable[Path]) -> list[str]:
     """Return one line a file (rich markup)."""
     return [f"[bold green]saved[/] {_path(path)}" for path in files]
+
+
+def unsaved_lines(left: Iterable[str]) -> list[str]:
+    """Return a line that says what the named file does not hold (rich markup), none where it holds all."""
+    named = ", ".join(left)
+    return [f"[yellow]not saved[/]: {named}; without --out all is saved."] if named else []
 
 
 def with_saved(document: str, files: Iterable[Path]) -> str:

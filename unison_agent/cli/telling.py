@@ -17,12 +17,12 @@ CANCELLED = 130
 
 def stdout() -> Console:
     """Return the console of what was asked for."""
-    return Console(soft_wrap=True, highlight=False)
+    return Console(soft_wrap=True, highlight=False, emoji=False)
 
 
 def stderr() -> Console:
     """Return the console of everything else."""
-    return Console(stderr=True, soft_wrap=True, highlight=False)
+    return Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
 def told(command: Callable[P, None]) -> Callable[P, None]:

@@ -172,6 +172,9 @@ def custom_tool(
         ToolError: The definition is incomplete, or uses what a plan cannot be closed over.
         MissingDependencyError: A JSON Schema was given, and jsonschema is not installed.
     """
+    if inspect.iscoroutinefunction(function):
+        msg = f"A tool's function is called and not awaited, got the async function {function.__name__}."
+        raise ToolError(msg, hint="Give a plain function; it may run the other with asyncio.run.")
     schema, validate = _read_model(arguments)
     named = schema.get("title", getattr(arguments, "__name__", ""))
     name = name or _snake_case(str(named))
@@ -197,10 +200,13 @@ def check_names(tools: Iterable[CustomTool]) -> tuple[CustomTool, ...]:
     """Return the tools.
 
     Raises:
-        ToolError: Two have the same name.
+        ToolError: Two have the same name, or one is no tool.
     """
     named: dict[str, CustomTool] = {}
-    for tool in tools:
+    for tool in tools if isinstance(tools, Iterable) else [tools]:  # pyright: ignore[reportUnnecessaryIsInstance] - users are untyped
+        if not isinstance(tool, CustomTool) or not isinstance(tools, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            msg = f"tools is a list of what custom_tool returns, got {tools!r}."
+            raise ToolError(msg[:300], hint="Write tools=[custom_tool(Model, function)].")
         if tool.name in named:
             raise ToolError(f"Two tools are named {tool.name}.", hint="Pass name= to one of them.")
         named[tool.name] = tool

@@ -45,6 +45,8 @@ _TEXT_MARKS: tuple[tuple[str, str], ...] = (
 )
 # FFmpeg also reads such a list of files when it has no header.
 _CONCAT_LINE = "file "
+# Of the VP8X chunk, which comes first in a file that moves or has alpha.
+_WEBP_FLAGS, _WEBP_MOVES, _WEBP_ALPHA = 20, 0x02, 0x10
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,18 @@ def gif_frames(name: str, data: bytes) -> int:
     except IndexError as error:
         raise truncated(name) from error
     return frames
+
+
+def seen_through(data: bytes) -> bytes:
+    """Return a WebP file whose canvas is transparent where no frame is; Pillow shows it black unless told so.
+
+    Frames without holes need no such mark of their own, whatever they leave free of the canvas.
+    """
+    moving = data[12:16] == b"VP8X" and len(data) > _WEBP_FLAGS and data[_WEBP_FLAGS] & _WEBP_MOVES
+    if not moving:
+        return data
+    flags = bytes([data[_WEBP_FLAGS] | _WEBP_ALPHA])
+    return data[:_WEBP_FLAGS] + flags + data[_WEBP_FLAGS + 1 :]
 
 
 def webp_header(name: str, data: bytes) -> WebpHeader:

@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from unison_agent.errors import MediaError, MediaLimitError, UnsupportedMediaError
-from unison_agent.media.containers import Container, gif_size, identify, webp_header
+from unison_agent.media.containers import Container, gif_size, identify, seen_through, webp_header
 from unison_agent.media.sources import (
     DEFAULT_LIMITS,
     Blob,
@@ -89,11 +89,14 @@ class Image:
 
         Raises:
             MediaLimitError: It has too many pixels.
+            UnsupportedMediaError: It holds fractions (mode F).
             MediaError: It is a lazily opened file that turns out to be damaged.
         """
         check_pixels("image", *pil.size, limits)
         try:
             upright = _upright(pil)
+        except UnsupportedMediaError:
+            raise
         except DECODE_ERRORS as error:
             raise MediaError(f"The image could not be decoded: {error}.") from error
         return cls(upright, "image", pixels_sha256(upright))
@@ -200,7 +203,7 @@ def parse_image(blob: Blob, container: Container, limits: Limits) -> PIL.Image.I
             # libwebp allocates the canvas as soon as it opens the file.
             header = webp_header(blob.name, blob.data)
             check_pixels(blob.name, header.width, header.height, limits)
-            pil = WebPImageFile(file)
+            pil = WebPImageFile(io.BytesIO(seen_through(blob.data)))
         case _:
             msg = f"{blob.name}: a video ({container.upper()}); an image was expected."
             raise UnsupportedMediaError(msg, hint="Attach a PNG, JPEG, WebP or GIF.")
@@ -215,6 +218,11 @@ def _upright(pil: PIL.Image.Image) -> PIL.Image.Image:
     if turned.mode.startswith("I;16"):
         # Pillow clips 16-bit grey at 255 when it converts; the high byte is what is seen.
         turned = PIL.Image.fromarray((np.asarray(turned) >> 8).astype(np.uint8))
+    elif turned.mode == "I" and turned.getextrema()[1] > 255:  # pyright: ignore[reportOperatorIssue] - one band
+        turned = PIL.Image.fromarray((np.asarray(turned) >> 8).clip(0, 255).astype(np.uint8))
+    elif turned.mode == "F":
+        msg = "a picture of mode F holds fractions, of which nothing says what is white."
+        raise UnsupportedMediaError(msg, hint="Scale it to 0 to 255 and convert it to mode L.")
     mode = "RGBA" if turned.has_transparency_data else "RGB"
     clean = turned.copy() if turned.mode == mode else turned.convert(mode)
     clean.info = {}

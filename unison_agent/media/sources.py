@@ -10,6 +10,7 @@ from typing import BinaryIO, cast
 from unison_agent.errors import MediaError, MediaLimitError, UnsupportedMediaError
 
 FileSource = str | Path | bytes | BinaryIO
+_LONGEST_SHOWN = 80
 _ADDRESS = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+:(//|[^\\/]*\|)")
 
 
@@ -110,8 +111,11 @@ def check_length(name: str, num_frames: int, duration_seconds: float, limits: Li
 
 def _read_path(source: str | Path, limits: Limits) -> Blob:
     if isinstance(source, str) and _ADDRESS.match(source):
-        msg = f"{source!r} is an address; only local files are opened."
+        msg = f"{_shown(source)} is an address; only local files are opened."
         raise UnsupportedMediaError(msg, hint="Download it and attach the file.")
+    if isinstance(source, str) and source[:5].lower() == "data:":
+        msg = f"{_shown(source)} is a data URI; paths, bytes and open files are opened."
+        raise UnsupportedMediaError(msg, hint="Pass its bytes; `Unison.call` takes data URIs.")
     path = Path(source)
     try:
         mode = path.stat().st_mode
@@ -124,12 +128,19 @@ def _read_path(source: str | Path, limits: Limits) -> Blob:
     except MediaError:
         raise
     except FileNotFoundError as error:
-        msg = f"No such file: {str(source)!r}."
+        msg = f"No such file: {_shown(source)}."
         raise MediaError(
             msg, hint="Check the path; it is taken from the current folder."
         ) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
-        raise MediaError(f"{str(source)!r} could not be read: {error}.") from error
+        why = getattr(error, "strerror", None) or error  # the whole says the path once more
+        raise MediaError(f"{_shown(source)} could not be read: {why}.") from error
+
+
+def _shown(source: str | Path) -> str:
+    """Return a path as an error may quote it."""
+    said = repr(str(source))
+    return said if len(said) <= _LONGEST_SHOWN else f"{said[:_LONGEST_SHOWN]}..."
 
 
 def _read_stream(source: BinaryIO, limits: Limits) -> Blob:

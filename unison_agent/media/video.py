@@ -21,6 +21,7 @@ from unison_agent.media.containers import (
     gif_frames,
     gif_size,
     identify,
+    seen_through,
     webp_header,
 )
 from unison_agent.media.image import DECODE_ERRORS, Image, flattened, pixels_sha256
@@ -69,7 +70,7 @@ class WebpClip:
             MediaError: A frame is damaged.
         """
         try:
-            with WebPImageFile(io.BytesIO(self.blob.data)) as file:
+            with WebPImageFile(io.BytesIO(seen_through(self.blob.data))) as file:
                 for frame in ImageSequence.Iterator(file):
                     yield flattened(frame.convert("RGBA"))
         except DECODE_ERRORS as error:

@@ -75,8 +75,13 @@ def numbered(path: Path, count: int) -> tuple[Path, ...]:
 
 def aside(targets: Sequence[Path]) -> tuple[Path, ...]:
     """Free names beside `targets` for files that are not what they should be: ``star-rejected.mp4``."""
+    return free([target.with_stem(f"{target.stem}-rejected") for target in targets])
+
+
+def free(targets: Sequence[Path]) -> tuple[Path, ...]:
+    """The same names, or with one number for all of them where one is taken: ``star-rejected-2.mp4``."""
     for number in itertools.count(1):
-        mark = "-rejected" if number == 1 else f"-rejected-{number}"
+        mark = "" if number == 1 else f"-{number}"
         paths = tuple(target.with_stem(f"{target.stem}{mark}") for target in targets)
         if not any(path.exists() or path.is_symlink() for path in paths):
             return paths
@@ -89,6 +94,13 @@ def check_targets(targets: Sequence[Path], *, overwrite: bool) -> None:
     Raises:
         OutputError: The folder is missing or closed, or a file is there and may not be replaced.
     """
+    try:
+        _check_targets(targets, overwrite=overwrite)
+    except (OSError, ValueError) as error:  # a name that is too long, or holds a NUL
+        raise OutputError(f"{str(targets[0])!r} cannot be written: {error}.") from error
+
+
+def _check_targets(targets: Sequence[Path], *, overwrite: bool) -> None:
     folder = targets[0].parent
     if not folder.is_dir():
         there = "is not a folder" if folder.exists() else "does not exist"
@@ -144,4 +156,7 @@ def _publish(path: Path, target: Path, *, overwrite: bool) -> None:
 
 
 def _exists(target: Path) -> OutputError:
-    return OutputError(f"{target} exists.", hint="Choose another name, or pass overwrite=True.")
+    return OutputError(
+        f"{target} exists.",
+        hint="Choose another name, or say that it may be replaced: overwrite=True, --overwrite.",
+    )

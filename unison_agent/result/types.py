@@ -26,10 +26,9 @@ from unison_agent.result.parts import (
 from unison_agent.result.signing import Signer, check_suffix
 from unison_agent.tasks import (
     Adjustment,
-    Call,
-    CustomCall,
     Granted,
     Plan,
+    handles_of,
     wordless_call,
     wordless_plan,
 )
@@ -62,7 +61,7 @@ class Result:
         if not any(step.artifacts for step in self.steps):
             return ()
         for number, step in enumerate(self.steps, start=1):
-            used = {handle for later in self.steps[number:] for handle in _handles(later.call)}
+            used = {handle for later in self.steps[number:] for handle in handles_of(later.call)}
             found += [each for each in step.artifacts if f"step_{each.record.step}" not in used]
         return tuple(found)
 
@@ -273,12 +272,3 @@ class Result:
             f"{output.kind} ({words})" for output, words in zip(self.outputs, found, strict=True)
         ]
         return ", ".join([*kinds, *(["an answer"] if self.text is not None else [])]) or "nothing"
-
-
-def _handles(call: Call) -> tuple[str, ...]:
-    """All handles a call refers to."""
-    if isinstance(call, CustomCall):
-        return call.handles
-    fields = call.model_dump(include={"source", "mask", "control", "first_frame", "last_frame"})
-    single = (handle for handle in fields.values() if handle is not None)
-    return (*single, *getattr(call, "references", ()))

@@ -7,6 +7,7 @@ its plan would miss a medium: what it names by number or kind, or else the lates
 import secrets
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from threading import Lock
 from typing import Protocol
 
@@ -143,7 +144,7 @@ class Session(FunctionCalling):
 
     def run(
         self,
-        text: str,
+        text: str | Planned | Plan,
         media: "Sequence[MediaSource] | MediaSet" = (),
         *,
         mode: Mode = "nearest",
@@ -156,7 +157,7 @@ class Session(FunctionCalling):
 
         Args:
             text: What you want, in your words; "now make it blue" and "animate the second one" are meant to
-                work.
+                work. Or what `plan` gave, or a plan of your own.
             media: What it is about, where it is something new; nothing else is attached then.
             mode: As for `Unison.run`.
             seed: As for `Unison.run`.
@@ -179,7 +180,7 @@ class Session(FunctionCalling):
 
     def _run(
         self,
-        request: str | Plan,
+        request: str | Planned | Plan,
         media: MediaSet,
         *,
         mode: Mode,
@@ -189,10 +190,14 @@ class Session(FunctionCalling):
         max_new_tokens: int | None = None,
     ) -> Result:
         offered: tuple[Medium, ...] = ()
-        if isinstance(request, str):
-            planned, offered = self._planned(request, media, progress)
-        else:
-            planned = Planned(request, media)
+        match request:
+            case str():
+                planned, offered = self._planned(request, media, progress)
+            case Planned():
+                planned = replace(request, media=media) if len(media) else request
+                offered = self._seen_of(planned.media)
+            case Plan():
+                planned = Planned(request, media)
         result = self._runs(
             planned,
             MediaSet(),
@@ -234,6 +239,16 @@ class Session(FunctionCalling):
             seen = list(self._seen)
         places = pointed_at(text, [one for one, _ in seen], self._most_offered)
         return tuple(seen[place][1] for place in places)
+
+    def _seen_of(self, media: MediaSet) -> tuple[Medium, ...]:
+        """Return those media that earlier turns were about or made."""
+        with self._lock:
+            seen = [one for _, one in self._seen]
+        return tuple(
+            medium
+            for medium in (media.medium(name) for name, _ in media.attachments)
+            if any(medium is one for one in seen)
+        )
 
     def _remember(self, result: Result, media: MediaSet, offered: tuple[Medium, ...]) -> None:
         outputs = self.artifacts.keep_outputs(result, owner=self.id)

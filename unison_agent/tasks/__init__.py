@@ -5,6 +5,7 @@ It does not know how a plan is found, what a tool can do, or how pixels are made
 
 from unison_agent.tasks.calls import (
     GENERATION_TASKS,
+    LARGEST_SEED,
     TASK_CALL,
     TASK_MODELS,
     TASKS,
@@ -41,6 +42,7 @@ from unison_agent.tasks.calls import (
     VideoUnderstanding,
     Wire,
     Words,
+    handles_of,
 )
 from unison_agent.tasks.granted import (
     Adjustment,
@@ -67,6 +69,7 @@ from unison_agent.tasks.wordless import wordless_call, wordless_plan
 
 __all__ = [
     "GENERATION_TASKS",
+    "LARGEST_SEED",
     "TASKS",
     "TASK_CALL",
     "TASK_MODELS",
@@ -120,6 +123,7 @@ __all__ = [
     "Wire",
     "Words",
     "granted_json",
+    "handles_of",
     "wordless_call",
     "wordless_plan",
 ]

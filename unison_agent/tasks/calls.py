@@ -35,6 +35,7 @@ GenerationTask = Literal[
 ]
 Task = Literal[UnderstandingTask, GenerationTask]
 TASKS: tuple[Task, ...] = get_args(Task)
+LARGEST_SEED = 2**53 - 1  # what JSON holds exactly, wherever it is read
 UNDERSTANDING_TASKS: tuple[UnderstandingTask, ...] = get_args(UnderstandingTask)
 GENERATION_TASKS: tuple[GenerationTask, ...] = get_args(GenerationTask)
 ControlType = Literal["depth", "pose", "canny", "scribble", "gray", "layout", "normal"]
@@ -95,7 +96,7 @@ class Generation(Wire):
         pattern=r"^([0-9]{1,3}(\.[0-9]+)?:[0-9]{1,3}(\.[0-9]+)?|square|portrait|landscape)$",
         description='"16:9", "square", "portrait" or "landscape".',
     )
-    seed: int | None = Field(default=None, ge=0, le=2**53 - 1)
+    seed: int | None = Field(default=None, ge=0, le=LARGEST_SEED)
     steps: int | None = Field(default=None, ge=1, le=10_000)
     guidance_scale: float | None = Field(default=None, ge=0, le=1000)
     num_outputs: int | None = Field(default=None, ge=1, le=1000)
@@ -251,3 +252,12 @@ def _names_tool(value: object) -> bool:
 Call = Annotated[
     Annotated[TaskCall, Tag("task")] | Annotated[CustomCall, Tag("tool")], Discriminator(_form)
 ]
+
+
+def handles_of(call: Call) -> tuple[str, ...]:
+    """Return all handles that a call names; an understanding task sees media without naming them."""
+    if isinstance(call, CustomCall):
+        return call.handles
+    fields = call.model_dump(include={"source", "mask", "control", "first_frame", "last_frame"})
+    single = (handle for handle in fields.values() if handle is not None)
+    return (*single, *getattr(call, "references", ()))

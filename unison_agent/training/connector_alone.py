@@ -31,6 +31,7 @@ from unison_agent.training.connector import standardise
 from unison_agent.training.frozen import Frozen, FrozenVace
 from unison_agent.training.loop import Average, Budget, set_rate
 from unison_agent.training.plain_attention import attend_plainly
+from unison_agent.training.replicas import agreed
 from unison_agent.vlm import UnderstandingModel
 
 DROPPED_PROMPTS = 0.1
@@ -125,11 +126,11 @@ def train(
 
     loss_now = 0.0
     for latents, states, mask in batches(buckets, options.batch_size, rng):
-        if budget.over:
+        if (share := agreed(budget.share)) >= 1:
             break
-        set_rate(optimizer, options.learning_rate, budget.rate())
+        set_rate(optimizer, options.learning_rate, budget.rate(share))
         size = len(latents)
-        sigma = _noise_levels(size, budget.share).to(device)
+        sigma = _noise_levels(size, share).to(device)
         with accelerator.accumulate(model):
             tokens = cast("Tensor", model(states.to(device), mask.to(device)))
             dropped = torch.rand(size, 1, 1, device=device) < DROPPED_PROMPTS

@@ -17,7 +17,6 @@ from typing import cast
 
 import torch
 from accelerate import PartialState
-from accelerate.utils.operations import broadcast
 from torch import Tensor, nn
 
 from unison_agent.connector import Resampler, Shape
@@ -28,7 +27,7 @@ from unison_agent.training.generator_loss import PREDICTS, loss_of
 from unison_agent.training.generator_start import start_from
 from unison_agent.training.loop import Average, Budget, add_run_arguments, set_rate
 from unison_agent.training.plain_attention import attend_plainly
-from unison_agent.training.replicas import average_gradients
+from unison_agent.training.replicas import agreed, average_gradients
 from unison_agent.training.states import TEXT_DIM
 from unison_agent.training.wan_transformer import PATCH, make_transformer
 
@@ -105,12 +104,6 @@ class Learner:
         self._optimizer.step()
         self._optimizer.zero_grad()
         self._average.update(step)
-
-
-def agreed(share: float) -> float:
-    """Return the first process's share of the run that is done, so that all stop together."""
-    here = torch.tensor(share, dtype=torch.float64, device=PartialState().device)
-    return cast("Tensor", broadcast(here)).item()
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""Gradients averaged over the processes of a run; it does not know what is trained.
+"""Gradients averaged over the processes of a run, and one clock for all; it does not know what is trained.
 
 accelerate starts and joins the processes (`PartialState`). Its wrapper of a model wants the same parameters to learn
 in every step, and the generator's connector learns only late, so gradients are averaged by hand, all in one message.
@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
-from accelerate.utils.operations import reduce
+from accelerate import PartialState
+from accelerate.utils.operations import broadcast, reduce
 from torch import Tensor, nn
 
 
@@ -24,3 +25,9 @@ def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
     parts = mean.split([g.numel() for g in gradients])
     for gradient, part in zip(gradients, parts, strict=True):
         gradient.copy_(part.view_as(gradient))
+
+
+def agreed(share: float) -> float:
+    """Return the first process's share of the run that is done, so that all stop together."""
+    here = torch.tensor(share, dtype=torch.float64, device=PartialState().device)
+    return cast("Tensor", broadcast(here)).item()
