@@ -180,4 +180,4 @@ def test_tools_of_ones_own_are_listed_beside_those_of_packs(command: Commands) -
 def test_a_call_whose_task_makes_something_else_is_refused_at_once(command: Commands) -> None:
     done = command("call", "text_to_image", DRAW, "--out", "star.mp4")
     assert done.exit_code == 1
-    assert "star.mp4 does not fit text_to_image: expected .png or .webp." in done.stderr
+    assert "star.mp4 does not fit text_to_image: expected .png, .webp." in done.stderr

@@ -462,7 +462,7 @@ def test_an_unknown_tool_is_an_error_of_a_plan_too(command: Commands) -> None:
     for more in (("--json",), ("--kinds", "image")):
         done = command(IMAGE, "plan", "a star", "--use", "dall-e", *more)
         assert done.exit_code == 1
-        assert "There is no tool or pack 'dall-e'." in done.stderr
+        assert "There is no tool or pack named 'dall-e'." in done.stderr
 
 
 def test_colons_in_a_name_stay(command: Commands) -> None:

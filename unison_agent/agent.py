@@ -152,6 +152,14 @@ class Unison(PlanCalls, FunctionCalling):
     def _specs(self) -> tuple[ToolSpec, ...]:
         return self._router.tools
 
+    def check_named(self, tool: str) -> None:
+        """Check that a tool or a pack has that name, where nothing is run that would say so.
+
+        Raises:
+            RequestError: None has.
+        """
+        self._router.check_named(tool)
+
     def custom_tools(self) -> tuple[CustomTool, ...]:
         """Return your own tools."""
         return self._router.custom

@@ -17,6 +17,7 @@ from unison_agent.cli.options import (
     Profile,
     Quiet,
     Root,
+    Seed,
     Tools,
     Use,
 )
@@ -24,7 +25,7 @@ from unison_agent.cli.telling import stderr, told
 from unison_agent.functions import MediaPolicy
 from unison_agent.functions.catalog import WHOLE
 from unison_agent.media import MediaSet
-from unison_agent.tasks import LARGEST_SEED, TASKS, Mode
+from unison_agent.tasks import TASKS, Mode
 
 
 def _names() -> list[str]:
@@ -43,9 +44,7 @@ def call(
     ] = "{}",
     media: Media = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write.")] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=LARGEST_SEED, help="Where the call names none.")
-    ] = None,
+    seed: Seed = None,
     mode: Annotated[Mode, typer.Option(help="When a stated value is not possible.")] = "nearest",
     max_new_tokens: MaxNewTokens = None,
     allow_urls: AllowUrls = False,

@@ -9,10 +9,10 @@ import typer
 from unison_agent.cli import opening, show
 from unison_agent.cli.asking import request_text
 from unison_agent.cli.bars import Bars
-from unison_agent.cli.options import Debug, Json, Media, Profile, Text
+from unison_agent.cli.options import Debug, Json, Media, Profile, Seed, Text
 from unison_agent.cli.telling import stderr, stdout, told
 from unison_agent.media import MediaSet
-from unison_agent.tasks import LARGEST_SEED, Mode
+from unison_agent.tasks import Mode
 
 if TYPE_CHECKING:
     from unison_agent.compare import Switch
@@ -28,9 +28,7 @@ def compare(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="The sheet; the results are saved beside it.")
     ] = Path("compare.png"),
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=LARGEST_SEED, help="Where the request names none.")
-    ] = None,
+    seed: Seed = None,
     mode: Annotated[Mode, typer.Option(help="When a stated value is not possible.")] = "nearest",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the files.")] = False,
     json: Json = False,

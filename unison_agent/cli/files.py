@@ -1,14 +1,14 @@
 """Where a result goes; problems that can be known early are found before minutes of work."""
 
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 from unison_agent.errors import OutputError
 from unison_agent.media import Kind
+from unison_agent.planning.call_fields import makes
 from unison_agent.result import Result, Signer
 from unison_agent.result.saving import (
     SUFFIXES,
-    TEXT_SUFFIXES,
     check_targets,
     free,
     kind_of,
@@ -16,7 +16,7 @@ from unison_agent.result.saving import (
     write_whole,
 )
 from unison_agent.result.signing import check_suffix, not_signed
-from unison_agent.tasks import TASKS, Call, CustomCall, Plan, handles_of
+from unison_agent.tasks import TASKS, Call, CustomCall, Plan, Task, handles_of
 
 
 def check_out(out: Path, *, overwrite: bool) -> None:
@@ -60,10 +60,7 @@ def check_fits(out: Path, plan: Plan, *, overwrite: bool) -> None:
         check_targets(numbered(out, sum(counts)), overwrite=overwrite)
         return
     made: set[Kind | None] = {_kind(call.task) for call in _asked_for(plan)}
-    expected = ", ".join(suffix for kind in made if kind is not None for suffix in SUFFIXES[kind])
-    tasks = " and ".join(call.task for call in plan.steps)
-    msg = f"{out} does not fit {tasks}: expected {expected or '.txt or .json'}."
-    raise OutputError(msg, hint="Choose another name, or say what you want more clearly.")
+    raise _misfit(out, " and ".join(call.task for call in plan.steps), made)
 
 
 def check_fits_task(out: Path, task: str) -> None:
@@ -72,11 +69,16 @@ def check_fits_task(out: Path, task: str) -> None:
     Raises:
         OutputError: It does not make what the suffix stands for.
     """
-    wanted, made = kind_of(out.suffix.lower()), _kind(task)
-    if task not in TASKS or wanted == made or out.suffix.lower() == ".json":
+    if task not in TASKS or out.suffix.lower() == ".json":
         return
-    expected = " or ".join(TEXT_SUFFIXES if made is None else SUFFIXES[made])
-    raise OutputError(f"{out} does not fit {task}: expected {expected}.", hint="Choose another.")
+    if kind_of(out.suffix.lower()) != (made := _kind(task)):
+        raise _misfit(out, task, {made})
+
+
+def _misfit(out: Path, tasks: str, made: set[Kind | None]) -> OutputError:
+    expected = ", ".join(suffix for kind in made if kind is not None for suffix in SUFFIXES[kind])
+    msg = f"{out} does not fit {tasks}: expected {expected or '.txt or .json'}."
+    return OutputError(msg, hint="Choose another name, or say what you want more clearly.")
 
 
 def unsaved(result: Result, out: Path | None) -> tuple[str, ...]:
@@ -164,18 +166,8 @@ def _paths(saved: Path | tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 def _kind(task: str) -> Kind | None:
-    if task.endswith("_understanding"):
-        return None
-    return "video" if task in _CLIPS else "image"
-
-
-_CLIPS = {
-    "text_to_video",
-    "image_to_video",
-    "video_editing",
-    "video_controllable_generation",
-    "video_reference_generation",
-}
+    made = makes(cast("Task", task))
+    return None if made == "text" else made
 
 
 def _free_name(task: str, suffix: str, count: int) -> Path:

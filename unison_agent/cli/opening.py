@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from unison_agent.custom.finding import find_tools
 from unison_agent.custom.tool import CustomTool
-from unison_agent.errors import RequestError
 from unison_agent.opening import load_calibration, load_understanding, planner_of
 from unison_agent.packs import load_pack
 from unison_agent.planning.planner import Planner
@@ -37,18 +36,6 @@ def open_unison(
     from unison_agent.agent import Unison
 
     return Unison.from_pretrained(profile, also=also, tools=find_tools(tools), progress=progress)
-
-
-def check_use(unison: "Unison", use: str | None) -> None:
-    """Check that there is a tool or pack of that name, where nothing is run that would say so.
-
-    Raises:
-        RequestError: There is none.
-    """
-    known = dict.fromkeys((*unison.packs, *(spec.name for spec in unison.tools())))
-    if use is not None and use not in known:
-        msg = f"There is no tool or pack {use!r}."
-        raise RequestError(msg, hint=f"There are {', '.join(known)}.")
 
 
 def open_planner(

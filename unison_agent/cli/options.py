@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from unison_agent.tasks import LARGEST_SEED
+
 Text = Annotated[
     str,
     typer.Argument(metavar="REQUEST", help="What you want, in your words; - reads it from stdin."),
@@ -48,6 +50,9 @@ Also = Annotated[
 Use = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The tool or pack that does it, where several could."),
+]
+Seed = Annotated[
+    int | None, typer.Option(min=0, max=LARGEST_SEED, help="Where the words or the call name none.")
 ]
 MaxNewTokens = Annotated[
     int | None, typer.Option(min=1, help="Where an answer is cut; else as the tool pack says.")

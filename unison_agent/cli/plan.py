@@ -78,7 +78,8 @@ def plan(
     attached = MediaSet.of(media or []) if kinds is None else MediaSet.of_kinds(*_kinds(kinds))
     with Bars(stderr()) as bars:
         unison = opening.open_unison(profile, bars, tool or (), also or ())
-        opening.check_use(unison, use)
+        if use is not None:
+            unison.check_named(use)
         planned = unison.plan(
             request_text(text or ""), attached, min_confidence=min_confidence, progress=bars
         )

@@ -20,6 +20,7 @@ from unison_agent.cli.options import (
     Media,
     Profile,
     Quiet,
+    Seed,
     Sign,
     Text,
     Tools,
@@ -29,7 +30,7 @@ from unison_agent.cli.speaking import Speaking
 from unison_agent.cli.telling import stderr, stdout, told
 from unison_agent.errors import NegotiationError
 from unison_agent.media import MediaSet
-from unison_agent.tasks import LARGEST_SEED, Mode
+from unison_agent.tasks import Mode
 
 if TYPE_CHECKING:
     from unison_agent.result import Result
@@ -40,9 +41,7 @@ def run(
     text: Text,
     media: Media = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write.")] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=LARGEST_SEED, help="Where the request names none.")
-    ] = None,
+    seed: Seed = None,
     mode: Annotated[Mode, typer.Option(help="When a stated value is not possible.")] = "nearest",
     max_new_tokens: MaxNewTokens = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,

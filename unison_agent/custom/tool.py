@@ -202,11 +202,12 @@ def check_names(tools: Iterable[CustomTool]) -> tuple[CustomTool, ...]:
     Raises:
         ToolError: Two have the same name, or one is no tool.
     """
+    listed: tuple[object, ...] = tuple(tools) if isinstance(tools, Iterable) else ()  # pyright: ignore[reportUnnecessaryIsInstance] - users are untyped
+    if not isinstance(tools, Iterable) or not all(isinstance(one, CustomTool) for one in listed):  # pyright: ignore[reportUnnecessaryIsInstance]
+        msg = f"tools is a list of what custom_tool returns, got {tools!r}."
+        raise ToolError(msg[:300], hint="Write tools=[custom_tool(Model, function)].")
     named: dict[str, CustomTool] = {}
-    for tool in tools if isinstance(tools, Iterable) else [tools]:  # pyright: ignore[reportUnnecessaryIsInstance] - users are untyped
-        if not isinstance(tool, CustomTool) or not isinstance(tools, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-            msg = f"tools is a list of what custom_tool returns, got {tools!r}."
-            raise ToolError(msg[:300], hint="Write tools=[custom_tool(Model, function)].")
+    for tool in cast("tuple[CustomTool, ...]", listed):
         if tool.name in named:
             raise ToolError(f"Two tools are named {tool.name}.", hint="Pass name= to one of them.")
         named[tool.name] = tool

@@ -96,7 +96,7 @@ class Bindings:
         if name is None:
             return (None,) * len(steps)
         if isinstance(name, str):
-            found = self._called(name)
+            found = self.called(name)
             tools = tuple(_of(found, step) for step in steps)
             if not any(tools):
                 raise _cannot(name, found, steps[0].task)
@@ -110,14 +110,18 @@ class Bindings:
         )
 
     def _needed(self, name: str, step: Call) -> Tool:
-        found = self._called(name)
+        found = self.called(name)
         tool = _of(found, step)
         if tool is None:
             raise _cannot(name, found, step.task)
         return tool
 
-    def _called(self, name: str) -> tuple[Tool, ...]:
-        """Return the tool of that name, and the tools of a pack of that name."""
+    def called(self, name: str) -> tuple[Tool, ...]:
+        """Return the tool of that name, and the tools of a pack of that name.
+
+        Raises:
+            RequestError: There is none.
+        """
         own = (self._by_name[name],) if name in self._by_name else ()
         found = (*own, *self.packs.get(name, ()))
         if not found:

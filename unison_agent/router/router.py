@@ -165,6 +165,14 @@ class Router:
         timings = reduce(add, (step.timings for step in steps))
         return Result(plan, steps, timings.within(perf_counter() - start))
 
+    def check_named(self, name: str) -> None:
+        """Check that a tool or a pack has that name.
+
+        Raises:
+            RequestError: None has.
+        """
+        self._bindings.called(name)
+
     def grants(
         self,
         plan: Plan,
